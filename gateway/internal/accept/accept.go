@@ -1,0 +1,96 @@
+// Package accept takes a batch of events from an intake and answers what
+// became of each one. It is the one place that knows the order of the steps:
+// admit, append to the store, answer.
+package accept
+
+import (
+	"context"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/caller"
+	"daybook.dev/gateway/internal/store"
+)
+
+// A Batch is what one request carries.
+type Batch struct {
+	Caller   caller.Caller
+	Protocol string // the intake's name, as rows and metrics show it
+	Events   []admit.Submission
+}
+
+// An Accepter turns batches into outcomes. It is safe for concurrent use; set
+// the fields before the first call.
+type Accepter struct {
+	Admit    *admit.Admitter
+	Store    store.Store
+	Instance string // name of this gateway, in every record
+
+	// Observe is told the outcomes of every batch, for metrics and logs.
+	// Nil means nobody is. It must not keep or change the outcomes.
+	Observe func(b Batch, outcomes []daybook.Outcome)
+}
+
+// Accept admits and stores the events of b and returns an outcome for each, in
+// order. An outcome of Stored means that the event is safe to the outcome's
+// durability. The events that fail do so together: one append carries them all.
+func (a *Accepter) Accept(ctx context.Context, b Batch) []daybook.Outcome {
+	outcomes := make([]daybook.Outcome, len(b.Events))
+	records, indexes := a.admit(b, outcomes)
+	if len(records) > 0 {
+		receipts, err := a.Store.Append(ctx, records)
+		a.settle(outcomes, records, indexes, receipts, err)
+	}
+	if a.Observe != nil {
+		a.Observe(b, outcomes)
+	}
+	return outcomes
+}
+
+// admit fills in the outcomes of the refused events and returns the records of
+// the others, with the index of each in the batch.
+func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) (records []store.Record, indexes []int) {
+	records = make([]store.Record, 0, len(b.Events))
+	indexes = make([]int, 0, len(b.Events))
+	for i, submission := range b.Events {
+		record, err := a.Admit.Admit(submission)
+		if err != nil {
+			err.Index = i
+			outcomes[i] = daybook.Outcome{ID: submission.Event.ID, Status: daybook.Refused, Reason: err.Reason, Err: err}
+			continue
+		}
+		record.Caller, record.Protocol, record.Instance = b.Caller.Name, b.Protocol, a.Instance
+		records = append(records, record)
+		indexes = append(indexes, i)
+	}
+	return records, indexes
+}
+
+// settle writes what the store decided into the outcomes. Without receipts
+// nothing was stored, and every record failed with the store's error.
+func (a *Accepter) settle(outcomes []daybook.Outcome, records []store.Record, indexes []int, receipts []store.Receipt, err error) {
+	durability := a.Store.Durability()
+	for n, i := range indexes {
+		if err != nil {
+			outcomes[i] = failed(records[n].Event.ID, i, err)
+			continue
+		}
+		outcomes[i] = outcomeOf(receipts[n], i, durability)
+	}
+}
+
+func outcomeOf(r store.Receipt, index int, durability daybook.Durability) daybook.Outcome {
+	switch r.Status {
+	case daybook.Stored, daybook.Duplicate:
+		return daybook.Outcome{ID: r.ID, Status: r.Status, Durability: durability}
+	case daybook.Refused:
+		e := indexed(r.Err, index)
+		return daybook.Outcome{ID: r.ID, Status: daybook.Refused, Reason: e.Reason, Err: e}
+	}
+	return failed(r.ID, index, r.Err)
+}
+
+func failed(id string, index int, err error) daybook.Outcome {
+	e := indexed(err, index)
+	return daybook.Outcome{ID: id, Status: daybook.Failed, Reason: e.Reason, Err: e}
+}

@@ -1,0 +1,14 @@
+// Package caller says who is calling. It is the only place that looks at
+// credentials; everything behind it knows a Caller.
+package caller
+
+// A Caller is somebody who may send events.
+type Caller struct {
+	// Name is the caller's configured name. It labels metrics and rows, and
+	// event ids are unique within it.
+	Name string
+}
+
+// Anonymous is the caller of a request that proved nothing, where the gateway
+// lets such requests in.
+var Anonymous = Caller{Name: "anonymous"}

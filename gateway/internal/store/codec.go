@@ -1,0 +1,318 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"daybook.dev"
+)
+
+// The payload of a record is one message in the wire encoding of Protocol
+// Buffers, so that any reader can be built from the table in
+// docs/journal-format.md and old readers skip new fields. It is written by hand
+// because the journal's writer must not allocate and because the numbers below
+// outlive any generated code. They never change; a number is never used again.
+const (
+	fieldKey           = 1  // bytes, 16
+	fieldDigest        = 2  // bytes, 16
+	fieldScope         = 3  // string; absent = caller
+	fieldEventID       = 4  // string
+	fieldEventName     = 5  // string
+	fieldEventType     = 6  // string
+	fieldActorID       = 7  // string
+	fieldSeconds       = 8  // sint64, event_ts: seconds since 1970
+	fieldNanos         = 9  // uint64, event_ts: nanoseconds within the second
+	fieldMetadata      = 10 // bytes, one JSON object
+	fieldIdempotency   = 11 // string
+	fieldSampleRate    = 12 // double
+	fieldCaller        = 13 // string
+	fieldProtocol      = 14 // string
+	fieldInstance      = 15 // string
+	fieldReceived      = 16 // fixed64, nanoseconds since 1970
+	fieldCode          = 17 // uint64, daybook.Code
+	fieldReason        = 18 // string
+	fieldField         = 19 // string
+	fieldMessage       = 20 // string
+	fieldDestination   = 21 // string
+	fieldAttempts      = 22 // uint64
+	fieldEventPosition = 23 // uint64
+	fieldStatus        = 24 // uint64, daybook.Status
+	fieldCount         = 25 // repeated message: caller 13, status 24, reason 18, events 26
+	fieldEvents        = 26 // uint64
+)
+
+// Wire types of Protocol Buffers.
+const (
+	wireVarint  = 0
+	wireFixed64 = 1
+	wireBytes   = 2
+	wireFixed32 = 5
+)
+
+// AppendPayload appends the encoded record, without its kind, and returns the
+// extended slice. It does not allocate when dst has room.
+func (r *Record) AppendPayload(dst []byte) []byte {
+	key := r.Key()
+	dst = appendBytes(dst, fieldKey, key[:])
+	if r.Digest != (Digest{}) {
+		dst = appendBytes(dst, fieldDigest, r.Digest[:])
+	}
+	dst = appendText(dst, fieldScope, r.Scope)
+	dst = appendText(dst, fieldEventID, r.Event.ID)
+	dst = appendText(dst, fieldEventName, r.Event.Name)
+	dst = appendText(dst, fieldEventType, string(r.Event.Type))
+	dst = appendText(dst, fieldActorID, r.Event.Actor)
+	if !r.Event.Time.IsZero() {
+		dst = appendUint(dst, fieldSeconds, zigzag(r.Event.Time.Unix()))
+		dst = appendUint(dst, fieldNanos, uint64(r.Event.Time.Nanosecond()))
+	}
+	if r.Event.Metadata != nil {
+		dst = appendBytes(dst, fieldMetadata, r.Event.Metadata)
+	}
+	dst = appendText(dst, fieldIdempotency, r.Event.IdempotencyKey)
+	if r.Event.SampleRate != 0 {
+		dst = appendFixed64(dst, fieldSampleRate, math.Float64bits(r.Event.SampleRate))
+	}
+	dst = appendText(dst, fieldCaller, r.Caller)
+	dst = appendText(dst, fieldProtocol, r.Protocol)
+	dst = appendText(dst, fieldInstance, r.Instance)
+	if !r.Received.IsZero() {
+		dst = appendFixed64(dst, fieldReceived, uint64(r.Received.UnixNano()))
+	}
+	if f := r.Refusal; f != nil {
+		dst = appendUint(dst, fieldCode, uint64(f.Code))
+		dst = appendText(dst, fieldReason, f.Reason)
+		dst = appendText(dst, fieldField, f.Field)
+		dst = appendText(dst, fieldMessage, f.Message)
+		dst = appendText(dst, fieldDestination, f.Destination)
+		dst = appendUint(dst, fieldAttempts, uint64(f.Attempts))
+	}
+	if s := r.Settlement; s != nil {
+		dst = appendUint(dst, fieldEventPosition, uint64(s.Position))
+		dst = appendText(dst, fieldDestination, s.Destination)
+		dst = appendUint(dst, fieldStatus, uint64(s.Status))
+		dst = appendText(dst, fieldReason, s.Reason)
+	}
+	for i := range r.Summary {
+		dst = appendBytes(dst, fieldCount, r.Summary[i].appendPayload(nil))
+	}
+	return dst
+}
+
+func (c *Count) appendPayload(dst []byte) []byte {
+	dst = appendText(dst, fieldCaller, c.Caller)
+	dst = appendText(dst, fieldReason, c.Reason)
+	dst = appendUint(dst, fieldStatus, uint64(c.Status))
+	return appendUint(dst, fieldEvents, c.Events)
+}
+
+// ParseRecord decodes a payload written by AppendPayload. The record keeps no
+// part of payload. Fields it does not know are skipped.
+func ParseRecord(kind Kind, payload []byte) (Record, error) {
+	r := Record{Kind: kind}
+	switch kind {
+	case KindRefused:
+		r.Refusal = &Refusal{}
+	case KindSettled:
+		r.Settlement = &Settlement{}
+	}
+	err := eachField(payload, r.setField)
+	return r, err
+}
+
+// ParseKey returns the deduplication key and digest of a payload and when it
+// was received, without decoding the rest.
+func ParseKey(payload []byte) (key Key, digest Digest, received time.Time, err error) {
+	err = eachField(payload, func(f field) error {
+		switch f.number {
+		case fieldKey:
+			return f.array(key[:])
+		case fieldDigest:
+			return f.array(digest[:])
+		case fieldReceived:
+			received = time.Unix(0, int64(f.value)).UTC()
+		}
+		return nil
+	})
+	return key, digest, received, err
+}
+
+func (r *Record) setField(f field) error {
+	switch f.number {
+	case fieldDigest:
+		return f.array(r.Digest[:])
+	case fieldScope:
+		r.Scope = string(f.bytes)
+	case fieldEventID:
+		r.Event.ID = string(f.bytes)
+	case fieldEventName:
+		r.Event.Name = string(f.bytes)
+	case fieldEventType:
+		r.Event.Type = daybook.Type(f.bytes)
+	case fieldActorID:
+		r.Event.Actor = string(f.bytes)
+	case fieldSeconds:
+		r.Event.Time = time.Unix(unzigzag(f.value), int64(r.Event.Time.Nanosecond())).UTC()
+	case fieldNanos:
+		r.Event.Time = time.Unix(r.Event.Time.Unix(), int64(f.value%1e9)).UTC()
+	case fieldMetadata:
+		r.Event.Metadata = append([]byte{}, f.bytes...)
+	case fieldIdempotency:
+		r.Event.IdempotencyKey = string(f.bytes)
+	case fieldSampleRate:
+		r.Event.SampleRate = math.Float64frombits(f.value)
+	case fieldCaller:
+		r.Caller = string(f.bytes)
+	case fieldProtocol:
+		r.Protocol = string(f.bytes)
+	case fieldInstance:
+		r.Instance = string(f.bytes)
+	case fieldReceived:
+		r.Received = time.Unix(0, int64(f.value)).UTC()
+	case fieldCount:
+		return r.addCount(f.bytes)
+	default:
+		r.setVerdict(f)
+	}
+	return nil
+}
+
+// setVerdict sets the fields that a refusal and a settlement share.
+func (r *Record) setVerdict(f field) {
+	switch {
+	case r.Refusal != nil:
+		switch f.number {
+		case fieldCode:
+			r.Refusal.Code = daybook.Code(f.value)
+		case fieldReason:
+			r.Refusal.Reason = string(f.bytes)
+		case fieldField:
+			r.Refusal.Field = string(f.bytes)
+		case fieldMessage:
+			r.Refusal.Message = string(f.bytes)
+		case fieldDestination:
+			r.Refusal.Destination = string(f.bytes)
+		case fieldAttempts:
+			r.Refusal.Attempts = uint32(f.value)
+		}
+	case r.Settlement != nil:
+		switch f.number {
+		case fieldEventPosition:
+			r.Settlement.Position = Position(f.value)
+		case fieldDestination:
+			r.Settlement.Destination = string(f.bytes)
+		case fieldStatus:
+			r.Settlement.Status = daybook.Status(f.value)
+		case fieldReason:
+			r.Settlement.Reason = string(f.bytes)
+		}
+	}
+}
+
+func (r *Record) addCount(payload []byte) error {
+	var c Count
+	err := eachField(payload, func(f field) error {
+		switch f.number {
+		case fieldCaller:
+			c.Caller = string(f.bytes)
+		case fieldReason:
+			c.Reason = string(f.bytes)
+		case fieldStatus:
+			c.Status = daybook.Status(f.value)
+		case fieldEvents:
+			c.Events = f.value
+		}
+		return nil
+	})
+	r.Summary = append(r.Summary, c)
+	return err
+}
+
+// A field is one decoded field: value for numbers, bytes for the rest.
+type field struct {
+	number uint64
+	value  uint64
+	bytes  []byte
+}
+
+func (f field) array(dst []byte) error {
+	if len(f.bytes) != len(dst) {
+		return fmt.Errorf("store: field %d has %d bytes, not %d", f.number, len(f.bytes), len(dst))
+	}
+	copy(dst, f.bytes)
+	return nil
+}
+
+var errPayload = errors.New("store: payload ends inside a field")
+
+// eachField calls set for each field of a message, in the order written.
+func eachField(b []byte, set func(field) error) error {
+	for len(b) > 0 {
+		tag, n := binary.Uvarint(b)
+		if n <= 0 {
+			return errPayload
+		}
+		b = b[n:]
+		f := field{number: tag >> 3}
+		switch tag & 7 {
+		case wireVarint:
+			if f.value, n = binary.Uvarint(b); n <= 0 {
+				return errPayload
+			}
+		case wireFixed64:
+			if n = 8; len(b) < n {
+				return errPayload
+			}
+			f.value = binary.LittleEndian.Uint64(b)
+		case wireFixed32:
+			if n = 4; len(b) < n {
+				return errPayload
+			}
+			f.value = uint64(binary.LittleEndian.Uint32(b))
+		case wireBytes:
+			size, m := binary.Uvarint(b)
+			if m <= 0 || size > uint64(len(b)-m) {
+				return errPayload
+			}
+			f.bytes, n = b[m:m+int(size)], m+int(size)
+		default:
+			return fmt.Errorf("store: field %d has wire type %d", f.number, tag&7)
+		}
+		b = b[n:]
+		if err := set(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func appendText(dst []byte, number uint64, s string) []byte {
+	if s == "" {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, number<<3|wireBytes)
+	dst = binary.AppendUvarint(dst, uint64(len(s)))
+	return append(dst, s...)
+}
+
+func appendBytes(dst []byte, number uint64, b []byte) []byte {
+	dst = binary.AppendUvarint(dst, number<<3|wireBytes)
+	dst = binary.AppendUvarint(dst, uint64(len(b)))
+	return append(dst, b...)
+}
+
+func appendUint(dst []byte, number, v uint64) []byte {
+	dst = binary.AppendUvarint(dst, number<<3|wireVarint)
+	return binary.AppendUvarint(dst, v)
+}
+
+func appendFixed64(dst []byte, number, v uint64) []byte {
+	dst = binary.AppendUvarint(dst, number<<3|wireFixed64)
+	return binary.LittleEndian.AppendUint64(dst, v)
+}
+
+func zigzag(v int64) uint64   { return uint64(v<<1) ^ uint64(v>>63) }
+func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"daybook.dev"
+)
+
+// Kind is what a record is about. The numbers are part of the journal's format
+// (docs/journal-format.md) and never change.
+type Kind uint8
+
+// The kinds of records.
+const (
+	KindEvent   Kind = 1 // an accepted event
+	KindRefused Kind = 2 // an event kept as a dead letter, with the reason
+	KindSettled Kind = 3 // what a destination said about an event the caller waited for
+	KindSummary Kind = 4 // counters, so that the ledger survives a crash
+)
+
+// String returns the word that dumps use.
+func (k Kind) String() string {
+	switch k {
+	case KindEvent:
+		return "event"
+	case KindRefused:
+		return "refused"
+	case KindSettled:
+		return "settled"
+	case KindSummary:
+		return "summary"
+	}
+	return "unknown"
+}
+
+// A Record is what the store keeps. Which parts are set depends on Kind.
+type Record struct {
+	Kind Kind
+
+	// Event is the event as accepted: complete, with id and time. A settled
+	// record carries only its ID.
+	Event daybook.Event
+
+	// Scope is within what Event.ID is unique: the caller's name, or the
+	// publisher the caller vouches for. Empty means Caller.
+	Scope string
+
+	// Digest identifies the content as it was received, before anything was
+	// completed or redacted: two events with one key and different digests
+	// are a conflict.
+	Digest Digest
+
+	Caller   string    // who sent it
+	Protocol string    // the intake it came through
+	Instance string    // the gateway that received it
+	Received time.Time // when, by that gateway's clock; written as ingested_at
+
+	// Refusal says why a KindRefused record was not delivered.
+	Refusal *Refusal
+
+	// Settlement is what a KindSettled record says.
+	Settlement *Settlement
+
+	// Summary holds the counters of a KindSummary record.
+	Summary []Count
+}
+
+// A Refusal says why an event was set aside.
+type Refusal struct {
+	Destination string // which destination refused it; "" = the gateway itself
+	Attempts    uint32 // deliveries tried
+	Code        daybook.Code
+	Reason      string // stable word
+	Field       string // the member at fault; "" = none in particular
+	Message     string // sentence for people
+}
+
+// A Settlement is the final word of one destination about one event.
+type Settlement struct {
+	Position    Position // of the event
+	Destination string
+	Status      daybook.Status
+	Reason      string // stable word; "" = none
+}
+
+// A Count is one cumulative counter of a summary.
+type Count struct {
+	Caller string
+	Status daybook.Status
+	Reason string
+	Events uint64
+}
+
+// A Key is what deduplication compares: a hash over scope and event id, so
+// that nobody can claim another caller's ids.
+type Key [16]byte
+
+// Key returns the record's deduplication key.
+func (r *Record) Key() Key {
+	scope := r.Scope
+	if scope == "" {
+		scope = r.Caller
+	}
+	return KeyOf(scope, r.Event.ID)
+}
+
+// KeyOf returns the key of id within scope: the first 16 bytes of SHA-256 over
+// the scope's length (8 bytes, big endian), the scope and the id. The length
+// keeps ("ab","c") and ("a","bc") apart.
+func KeyOf(scope, id string) Key {
+	var space [8 + 2*256]byte // names and ids are at most 256 bytes: no allocation
+	b := binary.BigEndian.AppendUint64(space[:0], uint64(len(scope)))
+	b = append(b, scope...)
+	b = append(b, id...)
+	sum := sha256.Sum256(b)
+	return Key(sum[:len(Key{})])
+}
+
+// A Digest identifies the content of an event as it was received.
+type Digest [16]byte

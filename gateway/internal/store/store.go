@@ -1,0 +1,87 @@
+// Package store is the contract between the gateway and the place where its
+// events are kept: what a record is, what an append promises, and how the
+// records are read again. store/journal keeps them on this machine's disk.
+package store
+
+import (
+	"context"
+	"time"
+
+	"daybook.dev"
+)
+
+// A Store keeps records. Implementations are safe for concurrent use.
+type Store interface {
+	// Append stores records together and returns a receipt for each, in order.
+	// A receipt whose status is Stored or Duplicate means that the event is
+	// safe to the store's Durability; nobody may be told yes before Append
+	// returns. The error is only for the case that nothing was decided (the
+	// store is closed, full or overloaded, or ctx ended before the records
+	// were queued): then there are no receipts and nothing was stored.
+	//
+	// Append does not keep records or what they point to after it returns. It
+	// does not return early once records are queued, even when ctx ends: an
+	// answer that comes late is better than one nobody can give.
+	Append(ctx context.Context, records []Record) ([]Receipt, error)
+
+	// Durability is what a receipt of Stored promises.
+	Durability() daybook.Durability
+
+	// Ready returns nil when an append could succeed now, else why not. It may
+	// write a probe; the answer may be up to two seconds old.
+	Ready(ctx context.Context) error
+
+	// Close waits for the appends under way, then releases the store. Later
+	// appends fail with daybook.ErrClosed. Idempotent.
+	Close(ctx context.Context) error
+}
+
+// A Follower is a Store whose records can be read again, oldest first. Readers
+// never see a record before it is synced.
+type Follower interface {
+	// Read returns up to max records that follow position after, and fewer
+	// when fewer are synced or they are large; none at the end. A position
+	// that is no longer kept continues with the oldest record that is. The
+	// caller owns what is returned.
+	Read(ctx context.Context, after Position, max int) ([]Entry, error)
+
+	// Wait returns nil as soon as a record behind position after is synced,
+	// else ctx's error, or daybook.ErrClosed.
+	Wait(ctx context.Context, after Position) error
+
+	// Bounds returns the positions of the oldest record kept and of the newest
+	// one synced. Both are zero while there are none.
+	Bounds() (oldest, newest Position)
+
+	// Seek returns the position right before the first record received at or
+	// after t, so that Read continues with it.
+	Seek(ctx context.Context, t time.Time) (Position, error)
+}
+
+// A Position is a record's place in the order of the store: the first record
+// has 1, each later one a greater number. Zero is the place before the first.
+type Position uint64
+
+// An Entry is a record with its position.
+type Entry struct {
+	Position Position
+	Record
+}
+
+// A Receipt says what an append decided about one record.
+type Receipt struct {
+	// Status is Stored, Duplicate, Refused (a conflict: the same key with
+	// other content; the first copy stays) or Failed.
+	Status daybook.Status
+
+	// ID is the id under which the event is stored.
+	ID string
+
+	// Position is where the event, or the first copy of a duplicate, is. It is
+	// zero where nothing was stored or the first copy's place is not known.
+	Position Position
+
+	// Err says why, for Refused (Code Conflict) and Failed (Code Internal or
+	// Unavailable); nil otherwise. Always an *daybook.Error.
+	Err error
+}

@@ -1,0 +1,3 @@
+module daybook.dev
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module daybook.dev/tools
+
+go 1.26.0
