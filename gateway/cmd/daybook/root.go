@@ -1,0 +1,87 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"daybook.dev/gateway/internal/serve"
+)
+
+// newRoot returns the command tree. One file per command.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "daybook",
+		Short: "The book of original entry for what happens in your product",
+		Long: "Daybook answers OK for an event only once it is safe, and can always say what became of it.\n" +
+			"Start with: daybook serve",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return a.begin()
+		},
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	a.persistentFlags(root.PersistentFlags())
+	root.AddCommand(newServe(a), newCheck(a), newConfig(a), newVersion(a))
+	return root
+}
+
+// everywhere lists the keys that are flags of every command: they say which
+// gateway, and which data directory, the command is about.
+var everywhere = map[string]bool{"data": true, "ingest.listen": true, "operations.listen": true}
+
+// persistentFlags declares what every command accepts.
+func (a *app) persistentFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&a.file, "config", "", "configuration `FILE` (default "+serve.DefaultFile+" where present)")
+	flags.StringVar(&a.gateway, "gateway", "", "`URL` of the gateway to send to (DAYBOOK_GATEWAY; default the ingest address)")
+	flags.StringVar(&a.key, "key", "", "`KEY` that proves who is calling (DAYBOOK_KEY)")
+	flags.StringVarP(&a.output, "output", "o", "table", "`FORMAT` of what is printed: table or json, one object per line")
+	a.keyFlags(flags, func(k serve.Key) bool { return everywhere[k.Name] })
+}
+
+// configFlags declares the remaining keys of the configuration as flags of a
+// command that uses the whole of it.
+func (a *app) configFlags(flags *pflag.FlagSet) {
+	a.keyFlags(flags, func(k serve.Key) bool { return !everywhere[k.Name] })
+}
+
+func (a *app) keyFlags(flags *pflag.FlagSet, wanted func(serve.Key) bool) {
+	for _, k := range serve.Keys() {
+		if !wanted(k) {
+			continue
+		}
+		flag := flags.VarPF(&keyFlag{key: k, given: a.given}, k.Flag(), "", k.Usage)
+		if k.Type() == "bool" {
+			flag.NoOptDefVal = "true"
+		}
+	}
+}
+
+// A keyFlag is the flag of one configuration key. It checks its text at once,
+// so that a wrong value is wrong usage, and leaves it to serve.Load.
+type keyFlag struct {
+	key   serve.Key
+	given map[string]string
+}
+
+func (f *keyFlag) Set(text string) error {
+	if err := f.key.Check(text); err != nil {
+		return err
+	}
+	f.given[f.key.Name] = text
+	return nil
+}
+
+func (f *keyFlag) Type() string { return f.key.Type() }
+
+// String is what help shows as the default.
+func (f *keyFlag) String() string {
+	if text, ok := f.given[f.key.Name]; ok {
+		return text
+	}
+	return f.key.Default
+}

@@ -1,0 +1,89 @@
+package serve
+
+import (
+	"os"
+	"time"
+)
+
+// Config is everything an operator decides. The zero value works: a zero field
+// means its default, which stands beside it. The name of a field is the name
+// of its key, so that Ingest.Listen is ingest.listen in the file,
+// --ingest-listen on the command line and DAYBOOK_INGEST_LISTEN in the
+// environment (see [Keys]).
+type Config struct {
+	Ingest     Ingest
+	Operations Operations
+
+	Data  string `default:"./daybook-data" usage:"directory that holds the journal"`
+	Store string `default:"journal" words:"journal" usage:"where events are kept"`
+
+	AllowAnonymous bool   `default:"false" usage:"let callers in that prove nothing, also from other machines"`
+	AllowEphemeral bool   `default:"false" usage:"keep events on a disk that is memory; every answer then says memory"`
+	Instance       string `usage:"name of this gateway in every event (default the host name)"`
+
+	Dedup  Dedup
+	Limits Limits
+	Log    Log
+	Stop   Stop
+}
+
+// Ingest is the listener that receives events.
+type Ingest struct {
+	Listen Address `default:"127.0.0.1:8080" usage:"address that receives events; PORT sets :PORT"`
+}
+
+// Operations is the listener for the people who run the gateway.
+type Operations struct {
+	Listen Address `default:"127.0.0.1:8081" or:"ingest" usage:"address of metrics, health and tail; ingest = below /-/ on the ingest port"`
+	Token  Secret  `usage:"bearer token of the operations listener; required when it can be reached from elsewhere"`
+}
+
+// OnIngest is the operations address that means: below /-/ on the ingest port.
+const OnIngest Address = "ingest"
+
+// Dedup says for how long an event id is remembered.
+type Dedup struct {
+	Window time.Duration `default:"24h" usage:"for how long a second event with the same id counts as a duplicate"`
+}
+
+// Limits bound what callers may send.
+type Limits struct {
+	Memory       Size `default:"256MiB" usage:"bytes of requests in flight; beyond it callers are told to retry"`
+	Request      Size `default:"16MiB" usage:"largest request body as it arrives"`
+	Decompressed Size `default:"64MiB" usage:"largest request body after decompression"`
+	Event        Size `default:"1MiB" usage:"largest event"`
+	Batch        int  `default:"10000" usage:"most events in one request"`
+}
+
+// Log says what is written about the gateway's own work, on standard error.
+type Log struct {
+	Format string `default:"auto" words:"auto text json gcp" usage:"auto = text on a terminal, else json"`
+	Level  string `default:"info" words:"debug info warn error" usage:"least level that is written"`
+	Events string `default:"debug" words:"debug all" usage:"all = the lines about batches of events at level info"`
+}
+
+// Stop says how the gateway stops. It is not ready during Delay, so that load
+// balancers turn away, and then has Within to answer what it has begun.
+type Stop struct {
+	Delay  time.Duration `default:"0s" usage:"how long to say not ready before closing the door"`
+	Within time.Duration `default:"8s" usage:"how long requests under way may take once the door is closed"`
+}
+
+// withDefaults returns c with every zero field set to its default.
+func (c Config) withDefaults() Config {
+	for _, k := range Keys() {
+		k.setDefault(&c)
+	}
+	if c.Instance == "" {
+		c.Instance = hostName()
+	}
+	return c
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "daybook"
+	}
+	return name
+}

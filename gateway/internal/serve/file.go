@@ -1,0 +1,180 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// A fileValue is the text of one key in the configuration file.
+type fileValue struct {
+	text string
+	at   string // daybook.yaml:3:5
+}
+
+// later lists the keys of Daybook's design that this version does not have, so
+// that they are not taken for misspellings. A name stands for all below it.
+var later = []string{
+	"callers", "dedup.by", "destinations", "ingest.trust_headers", "journal",
+	"redact", "rules", "schemas", "settings", "dead_letters",
+}
+
+// maxFileBytes is far above any real configuration and keeps a mistaken path
+// from being parsed for minutes.
+const maxFileBytes = 1 << 20
+
+// parseFile returns the values of a YAML file by key name. It knows only
+// mappings of plain values: that is all a configuration needs, and each value
+// then has one place.
+func parseFile(name string, text []byte, expand expander) (map[string]fileValue, error) {
+	if len(text) > maxFileBytes {
+		return nil, fmt.Errorf("%s: is larger than 1 MiB", name)
+	}
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return nil, syntaxError(name, err)
+	}
+	r := fileReader{name: name, expand: expand, values: map[string]fileValue{}}
+	if len(file.Docs) > 1 {
+		return nil, fmt.Errorf("%s: holds %d documents, must be one", name, len(file.Docs))
+	}
+	for _, doc := range file.Docs {
+		r.section("", doc.Body)
+	}
+	return r.values, errors.Join(r.problems...)
+}
+
+func syntaxError(name string, err error) error {
+	var syntax yaml.Error
+	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	at := syntax.GetToken().Position
+	return fmt.Errorf("%s:%d:%d: %s", name, at.Line, at.Column, syntax.GetMessage())
+}
+
+// A fileReader walks the parsed file and collects values and problems.
+type fileReader struct {
+	name     string
+	expand   expander
+	values   map[string]fileValue
+	problems []error
+}
+
+// section reads the mapping of the keys that begin with prefix.
+func (r *fileReader) section(prefix string, node ast.Node) {
+	switch n := node.(type) {
+	case nil, *ast.NullNode, *ast.CommentGroupNode:
+	case *ast.MappingNode:
+		for _, entry := range n.Values {
+			r.entry(prefix, entry)
+		}
+	case *ast.MappingValueNode:
+		r.entry(prefix, n)
+	default:
+		r.problem(node, "%s", strings.TrimPrefix(strings.TrimSuffix(prefix, ".")+": must hold keys such as "+example(prefix), ": "))
+	}
+}
+
+// entry reads one key and what belongs to it.
+func (r *fileReader) entry(prefix string, entry *ast.MappingValueNode) {
+	key := prefix + entry.Key.GetToken().Value
+	switch {
+	case isKey(key):
+		r.value(key, entry.Value)
+	case isSection(key):
+		r.section(key+".", entry.Value)
+	case isLater(key):
+		r.problem(entry.Key, "%s: not available in this version", key)
+	default:
+		r.unknown(key, entry.Key)
+	}
+}
+
+func (r *fileReader) value(key string, node ast.Node) {
+	text, err := scalarText(node)
+	if errors.Is(err, errNull) {
+		return
+	}
+	if err == nil && quotable(node) {
+		text, err = r.expand.text(text)
+	}
+	if err != nil {
+		r.problem(node, "%s: %w", key, err)
+		return
+	}
+	r.values[key] = fileValue{text: text, at: r.place(node)}
+}
+
+func (r *fileReader) unknown(key string, node ast.Node) {
+	at := node.GetToken().Position
+	hint := ""
+	if near := nearest(key); near != "" {
+		hint = "; did you mean " + near + "?"
+	}
+	r.problems = append(r.problems, fmt.Errorf("%s: %s: unknown key at line %d, column %d%s", r.name, key, at.Line, at.Column, hint))
+}
+
+func (r *fileReader) problem(node ast.Node, format string, args ...any) {
+	r.problems = append(r.problems, fmt.Errorf(r.place(node)+": "+format, args...))
+}
+
+func (r *fileReader) place(node ast.Node) string {
+	at := node.GetToken().Position
+	return fmt.Sprintf("%s:%d:%d", r.name, at.Line, at.Column)
+}
+
+var (
+	errNull   = errors.New("no value")
+	errScalar = errors.New("must be a single value")
+)
+
+// scalarText returns the value as it is written, so that every key is read by
+// the same parser whether it comes from the file, a flag or the environment.
+func scalarText(node ast.Node) (string, error) {
+	switch n := node.(type) {
+	case nil, *ast.NullNode:
+		return "", errNull
+	case *ast.StringNode:
+		return n.Value, nil
+	case *ast.LiteralNode:
+		return strings.TrimSuffix(n.Value.Value, "\n"), nil
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value, nil
+	}
+	return "", errScalar
+}
+
+// quotable reports whether the value is text, in which ${…} is replaced.
+func quotable(node ast.Node) bool {
+	switch node.(type) {
+	case *ast.StringNode, *ast.LiteralNode:
+		return true
+	}
+	return false
+}
+
+func isKey(name string) bool {
+	return slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name })
+}
+
+func isSection(name string) bool {
+	return slices.ContainsFunc(Keys(), func(k Key) bool { return strings.HasPrefix(k.Name, name+".") })
+}
+
+func isLater(name string) bool { return slices.Contains(later, name) }
+
+// example returns a key below prefix.
+func example(prefix string) string {
+	for _, k := range Keys() {
+		if rest, ok := strings.CutPrefix(k.Name, prefix); ok {
+			return rest
+		}
+	}
+	return ""
+}

@@ -1,0 +1,183 @@
+package serve
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Key is one thing an operator can set. Its three spellings derive from the
+// names of the fields of [Config].
+type Key struct {
+	Name    string // "ingest.listen", as in the file
+	Usage   string
+	Default string // "" = none
+
+	words []string // what a text may be; empty = anything
+	or    string   // a word that is accepted besides what the type reads
+	field []int    // path of the field in Config
+	typ   reflect.Type
+}
+
+// Keys lists every key of [Config], in the order of its fields.
+func Keys() []Key { return keysOf(reflect.TypeFor[Config](), "", nil) }
+
+func keysOf(t reflect.Type, prefix string, path []int) []Key {
+	var keys []Key
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := prefix + snake(f.Name)
+		field := append(slices.Clone(path), i)
+		if f.Type.Kind() == reflect.Struct {
+			keys = append(keys, keysOf(f.Type, name+".", field)...)
+			continue
+		}
+		keys = append(keys, Key{
+			Name: name, Usage: f.Tag.Get("usage"), Default: f.Tag.Get("default"),
+			words: strings.Fields(f.Tag.Get("words")), or: f.Tag.Get("or"),
+			field: field, typ: f.Type,
+		})
+	}
+	return keys
+}
+
+// snake turns AllowAnonymous into allow_anonymous.
+func snake(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToLower(b.String())
+}
+
+// Flag is the key's spelling on the command line, without the dashes.
+func (k Key) Flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(k.Name) }
+
+// Env is the key's spelling in the environment.
+func (k Key) Env() string {
+	return "DAYBOOK_" + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
+}
+
+// Type names what the key takes, for help texts.
+func (k Key) Type() string {
+	switch k.typ {
+	case reflect.TypeFor[Address]():
+		return "address"
+	case reflect.TypeFor[Secret]():
+		return "secret"
+	case reflect.TypeFor[Size]():
+		return "size"
+	case reflect.TypeFor[time.Duration]():
+		return "duration"
+	}
+	if len(k.words) > 0 {
+		return strings.Join(k.words, "|")
+	}
+	return k.typ.Kind().String()
+}
+
+// Check returns why text is not a value of the key, or nil.
+func (k Key) Check(text string) error {
+	_, err := k.parse(text)
+	return err
+}
+
+// set stores text in the key's field of c.
+func (k Key) set(c *Config, text string) error {
+	v, err := k.parse(text)
+	if err != nil {
+		return err
+	}
+	k.in(c).Set(v)
+	return nil
+}
+
+// setDefault stores the key's default in c when nothing else is there.
+func (k Key) setDefault(c *Config) {
+	if k.Default == "" || !k.in(c).IsZero() {
+		return
+	}
+	v, err := k.convert(k.Default)
+	if err != nil {
+		panic("serve: default of " + k.Name + ": " + err.Error())
+	}
+	k.in(c).Set(v)
+}
+
+// Text returns the key's value in c as its parser reads it; a secret is
+// masked.
+func (k Key) Text(c Config) string {
+	v := k.in(&c).Interface()
+	if d, ok := v.(time.Duration); ok {
+		return durationText(d)
+	}
+	return fmt.Sprint(v)
+}
+
+func (k Key) in(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(k.field) }
+
+// parse reads text as the type of the key's field. Zero is refused where it
+// would silently mean the default.
+func (k Key) parse(text string) (reflect.Value, error) {
+	v, err := k.convert(text)
+	if err != nil {
+		return v, err
+	}
+	if numeric := v.CanInt(); numeric && v.IsZero() && k.zeroMeansDefault() {
+		return v, fmt.Errorf("must be above zero (leave it out for the default, %s)", k.Default)
+	}
+	return v, nil
+}
+
+func (k Key) zeroMeansDefault() bool {
+	v, err := k.convert(k.Default)
+	return err == nil && !v.IsZero()
+}
+
+func (k Key) convert(text string) (reflect.Value, error) {
+	if k.or != "" && text == k.or {
+		return reflect.ValueOf(text).Convert(k.typ), nil
+	}
+	v, err := convertTo(k.typ, text)
+	if err != nil {
+		return reflect.Value{}, err
+	}
+	if len(k.words) > 0 && !slices.Contains(k.words, text) {
+		return reflect.Value{}, fmt.Errorf("%q is not one of: %s", text, strings.Join(k.words, ", "))
+	}
+	return v, nil
+}
+
+func convertTo(t reflect.Type, text string) (reflect.Value, error) {
+	var v any
+	var err error
+	switch t {
+	case reflect.TypeFor[Address]():
+		v, err = parseAddress(text)
+	case reflect.TypeFor[Size]():
+		v, err = parseSize(text)
+	case reflect.TypeFor[time.Duration]():
+		v, err = parseDuration(text)
+	case reflect.TypeFor[bool]():
+		v, err = parseBool(text)
+	case reflect.TypeFor[int]():
+		v, err = parseCount(text)
+	default:
+		return reflect.ValueOf(text).Convert(t), nil
+	}
+	return reflect.ValueOf(v), err
+}
+
+func parseCount(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%q is not a whole number", text)
+	}
+	return n, nil
+}

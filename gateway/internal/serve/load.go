@@ -1,0 +1,119 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// DefaultFile is the configuration file that is read where present when none
+// is named.
+const DefaultFile = "daybook.yaml"
+
+// Inputs is where configuration comes from.
+type Inputs struct {
+	// File is the configuration file. Empty means DefaultFile, where present.
+	File string
+
+	// Flags has the values given on the command line, by key name.
+	Flags map[string]string
+
+	// Env looks up the environment. Nil means there is none. An empty variable
+	// counts as not set.
+	Env func(name string) (value string, ok bool)
+
+	// ReadFile reads the configuration file and ${file:…}. Nil = os.ReadFile.
+	ReadFile func(path string) ([]byte, error)
+}
+
+// Origins says for each key that was set where its value came from, such as
+// "flag --ingest-listen", "environment PORT" or "daybook.yaml:3:5".
+type Origins map[string]string
+
+// Of returns where the value of a key came from: "default" when nobody set it.
+func (o Origins) Of(key string) string {
+	if from, ok := o[key]; ok {
+		return from
+	}
+	return "default"
+}
+
+// Load returns the effective configuration: flags before environment before
+// file before defaults. PORT, which container platforms set, is an environment
+// variable that says ":PORT" for ingest.listen; DAYBOOK_INGEST_LISTEN counts
+// before it. The error joins everything that is wrong, each with its place.
+func Load(in Inputs) (Config, Origins, error) {
+	fromFile, err := in.file()
+	if err != nil {
+		return Config{}, nil, err
+	}
+	var c Config
+	origins := Origins{}
+	var problems []error
+	for _, k := range Keys() {
+		text, from, ok := in.lookup(k, fromFile)
+		if !ok {
+			continue
+		}
+		origins[k.Name] = from
+		if err := k.set(&c, text); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %s: %w", from, k.Name, err))
+		}
+	}
+	if len(problems) > 0 {
+		return Config{}, nil, errors.Join(problems...)
+	}
+	return c.withDefaults(), origins, nil
+}
+
+// lookup returns the text that counts for a key and where it came from.
+func (in Inputs) lookup(k Key, fromFile map[string]fileValue) (text, from string, ok bool) {
+	if text, ok := in.Flags[k.Name]; ok {
+		return text, "flag --" + k.Flag(), true
+	}
+	if text, ok := in.env(k.Env()); ok {
+		return text, "environment " + k.Env(), true
+	}
+	if k.Name == "ingest.listen" {
+		if port, ok := in.env("PORT"); ok {
+			return ":" + port, "environment PORT", true
+		}
+	}
+	if v, ok := fromFile[k.Name]; ok {
+		return v.text, v.at, true
+	}
+	return "", "", false
+}
+
+func (in Inputs) env(name string) (string, bool) {
+	if in.Env == nil {
+		return "", false
+	}
+	text, ok := in.Env(name)
+	return text, ok && text != ""
+}
+
+// file reads the configuration file. A file that was named must exist; the
+// default one may be absent.
+func (in Inputs) file() (map[string]fileValue, error) {
+	path := in.File
+	if path == "" {
+		path = DefaultFile
+	}
+	text, err := in.readFile(path)
+	if in.File == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return parseFile(path, text, expander{env: in.env, readFile: in.readFile})
+}
+
+func (in Inputs) readFile(path string) ([]byte, error) {
+	if in.ReadFile != nil {
+		return in.ReadFile(path)
+	}
+	return os.ReadFile(path)
+}

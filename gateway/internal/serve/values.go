@@ -1,0 +1,168 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Address is host:port of a listener. An empty host means every interface.
+type Address string
+
+func parseAddress(text string) (Address, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", fmt.Errorf("%q is not an address such as 127.0.0.1:8080", text)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > math.MaxUint16 {
+		return "", fmt.Errorf("%q: the port must be a number from 0 to 65535", text)
+	}
+	return Address(net.JoinHostPort(host, port)), nil
+}
+
+// Host returns the part before the port.
+func (a Address) Host() string {
+	host, _, _ := net.SplitHostPort(string(a))
+	return host
+}
+
+// Loopback reports whether only this machine can reach the address. A name
+// other than localhost counts as reachable: what it resolves to may change.
+func (a Address) Loopback() bool { return loopbackHost(a.Host()) }
+
+func loopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// URL is how a client on this machine reaches the address.
+func (a Address) URL() string {
+	host, port, _ := net.SplitHostPort(string(a))
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// Secret is text that is masked wherever it is printed.
+type Secret string
+
+const mask = "********"
+
+// String returns the mask, or "" for no secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return mask
+}
+
+// GoString keeps %#v from showing the secret.
+func (s Secret) GoString() string { return strconv.Quote(s.String()) }
+
+// MarshalText keeps encoders from writing the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Size is a number of bytes.
+type Size int64
+
+// sizeUnits from large to small, so that printing finds the largest that fits.
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{
+	{"TiB", 1 << 40},
+	{"GiB", 1 << 30},
+	{"MiB", 1 << 20},
+	{"KiB", 1 << 10},
+	{"TB", 1e12},
+	{"GB", 1e9},
+	{"MB", 1e6},
+	{"KB", 1e3},
+	{"B", 1},
+}
+
+func parseSize(text string) (Size, error) {
+	number, unit := text, int64(1)
+	for _, u := range sizeUnits {
+		if rest, ok := strings.CutSuffix(text, u.name); ok {
+			number, unit = strings.TrimSpace(rest), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/unit {
+		return 0, fmt.Errorf("%q is not a size such as 16MiB", text)
+	}
+	return Size(n * unit), nil
+}
+
+// String writes the size in the largest unit that divides it.
+func (s Size) String() string {
+	for _, u := range sizeUnits {
+		if n := int64(s); n >= u.bytes && n%u.bytes == 0 {
+			return strconv.FormatInt(n/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10) + "B"
+}
+
+const day = 24 * time.Hour
+
+// parseDuration reads Go's durations with days in front: 7d, 1d12h, 90s.
+func parseDuration(text string) (time.Duration, error) {
+	wrong := fmt.Errorf("%q is not a duration such as 10s, 24h or 7d", text)
+	head, rest, hasDays := strings.Cut(text, "d")
+	if !hasDays {
+		head, rest = "0", text
+	}
+	days, err := strconv.ParseUint(head, 10, 16)
+	if err != nil {
+		return 0, wrong
+	}
+	total := time.Duration(days) * day
+	if rest == "" && hasDays {
+		return total, nil
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil || d < 0 || total > math.MaxInt64-d {
+		return 0, wrong
+	}
+	return total + d, nil
+}
+
+// durationText writes d as parseDuration reads it: whole days as 7d, and
+// without the zero parts that time.Duration prints.
+func durationText(d time.Duration) string {
+	if d >= 2*day && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+var errBool = errors.New("must be true or false")
+
+func parseBool(text string) (bool, error) {
+	switch text {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, errBool
+}
