@@ -83,8 +83,11 @@ func (r *fileReader) section(prefix string, node ast.Node) {
 
 // entry reads one key and what belongs to it.
 func (r *fileReader) entry(prefix string, entry *ast.MappingValueNode) {
-	key := prefix + entry.Key.GetToken().Value
+	name := entry.Key.GetToken().Value
+	key := prefix + name
 	switch {
+	case strings.Contains(name, "."):
+		r.unknown(key, entry.Key)
 	case isKey(key):
 		r.value(key, entry.Value)
 	case isSection(key):
@@ -114,7 +117,9 @@ func (r *fileReader) value(key string, node ast.Node) {
 func (r *fileReader) unknown(key string, node ast.Node) {
 	at := node.GetToken().Position
 	hint := ""
-	if near := nearest(key); near != "" {
+	if near := nearest(key); near == key {
+		hint = "; keys nest: write " + strings.ReplaceAll(key, ".", ": ")
+	} else if near != "" {
 		hint = "; did you mean " + near + "?"
 	}
 	r.problems = append(r.problems, fmt.Errorf("%s: %s: unknown key at line %d, column %d%s", r.name, key, at.Line, at.Column, hint))

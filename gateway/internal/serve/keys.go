@@ -57,7 +57,9 @@ func snake(name string) string {
 }
 
 // Flag is the key's spelling on the command line, without the dashes.
-func (k Key) Flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(k.Name) }
+func (k Key) Flag() string { return flagOf(k.Name) }
+
+func flagOf(name string) string { return strings.NewReplacer(".", "-", "_", "-").Replace(name) }
 
 // Env is the key's spelling in the environment.
 func (k Key) Env() string {
@@ -149,9 +151,17 @@ func (k Key) convert(text string) (reflect.Value, error) {
 		return reflect.Value{}, err
 	}
 	if len(k.words) > 0 && !slices.Contains(k.words, text) {
-		return reflect.Value{}, fmt.Errorf("%q is not one of: %s", text, strings.Join(k.words, ", "))
+		return reflect.Value{}, k.wrongWord(text)
 	}
 	return v, nil
+}
+
+// wrongWord: a key with one word is there for the versions that know more.
+func (k Key) wrongWord(text string) error {
+	if len(k.words) == 1 {
+		return fmt.Errorf("%q is not available in this version: it must be %s", text, k.words[0])
+	}
+	return fmt.Errorf("%q is not one of: %s", text, strings.Join(k.words, ", "))
 }
 
 func convertTo(t reflect.Type, text string) (reflect.Value, error) {

@@ -31,6 +31,11 @@ func (a Address) Host() string {
 	return host
 }
 
+func (a Address) port() string {
+	_, port, _ := net.SplitHostPort(string(a))
+	return port
+}
+
 // Loopback reports whether only this machine can reach the address. A name
 // other than localhost counts as reachable: what it resolves to may change.
 func (a Address) Loopback() bool { return loopbackHost(a.Host()) }

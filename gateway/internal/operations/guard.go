@@ -1,0 +1,88 @@
+package operations
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// A Guard decides who may read. Anybody on this machine may; beyond it a token
+// is asked for.
+type Guard struct {
+	// Token is what a request must show as "Authorization: Bearer TOKEN".
+	// Empty means that nothing is asked for, which is right only where other
+	// machines cannot reach the listener.
+	Token string
+
+	// Host is the name or address under which the listener may be reached
+	// besides those of this machine's loopback. Empty means any, which is for
+	// a listener on every interface: there the token keeps strangers out.
+	Host string
+}
+
+// protect lets through the requests that may read.
+func (g Guard) protect(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !g.knows(hostOf(r.Host)):
+			// A page from elsewhere whose name now resolves to this machine
+			// (DNS rebinding) still sends its own name as the host.
+			refuse(w, http.StatusForbidden, "denied", "this listener is not known under that host name")
+		case !ownOrigin(r):
+			refuse(w, http.StatusForbidden, "denied", "pages of another origin may not read this")
+		case !g.proved(r.Header.Get("Authorization")):
+			w.Header().Set("WWW-Authenticate", `Bearer realm="daybook operations"`)
+			refuse(w, http.StatusUnauthorized, "unauthenticated", "send the operations token as Authorization: Bearer TOKEN")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (g Guard) knows(host string) bool {
+	if g.Token != "" && g.Host == "" {
+		return true
+	}
+	if g.Host != "" && strings.EqualFold(host, g.Host) || strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// ownOrigin reports whether the request is none of a page, or of a page that
+// this listener served.
+func ownOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+}
+
+// proved compares hashes, so that the time it takes says nothing about the
+// token, not even its length.
+func (g Guard) proved(authorization string) bool {
+	if g.Token == "" {
+		return true
+	}
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return false
+	}
+	want, got := sha256.Sum256([]byte(g.Token)), sha256.Sum256([]byte(strings.TrimSpace(token)))
+	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
+}
+
+// hostOf returns the host without port and brackets.
+func hostOf(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.Trim(hostport, "[]")
+}

@@ -1,0 +1,63 @@
+package serve
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/accept"
+)
+
+// batchLog writes about batches: one line each for who wants them, and one when
+// storing begins to fail and one when it works again. It never sees metadata.
+type batchLog struct {
+	log     *slog.Logger
+	level   slog.Level // of the line per batch
+	failing atomic.Bool
+}
+
+func newBatchLog(log *slog.Logger, c Log) *batchLog {
+	level := slog.LevelDebug
+	if c.Events == "all" {
+		level = slog.LevelInfo
+	}
+	return &batchLog{log: log, level: level}
+}
+
+// observe is told the outcomes of every batch.
+func (l *batchLog) observe(b accept.Batch, outcomes []daybook.Outcome) {
+	counts, failure := tally(outcomes)
+	l.change(failure, counts[daybook.Stored])
+	if !l.log.Enabled(context.Background(), l.level) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("caller", b.Caller.Name), slog.String("protocol", b.Protocol)}
+	for status, n := range counts {
+		if n > 0 {
+			attrs = append(attrs, slog.Int(daybook.Status(status).String(), n))
+		}
+	}
+	l.log.LogAttrs(context.Background(), l.level, "events received", attrs...)
+}
+
+// change notes when storing begins to fail and when it works again.
+func (l *batchLog) change(failure error, stored int) {
+	switch {
+	case failure != nil && l.failing.CompareAndSwap(false, true):
+		l.log.Error("events cannot be stored; callers are told to send them again", "err", failure)
+	case failure == nil && stored > 0 && l.failing.Load() && l.failing.CompareAndSwap(true, false):
+		l.log.Info("events are stored again")
+	}
+}
+
+// tally counts the outcomes by status and returns the first failure.
+func tally(outcomes []daybook.Outcome) (counts [daybook.Failed + 1]int, failure error) {
+	for i := range outcomes {
+		counts[outcomes[i].Status]++
+		if outcomes[i].Status == daybook.Failed && failure == nil {
+			failure = outcomes[i].Err
+		}
+	}
+	return counts, failure
+}

@@ -1,0 +1,69 @@
+package serve
+
+import "fmt"
+
+// Problems returns what stands in the way of starting with c, each with what to
+// do about it. The origins name who set what; nil means nobody did.
+func (c Config) Problems(from Origins) []error {
+	c = c.withDefaults()
+	var problems []error
+	for _, rule := range []func(Config, Origins) error{
+		ingestReach, operationsReach, operationsToken, sameAddress, memoryHoldsRequest, requestHoldsEvent,
+	} {
+		if err := rule(c, from); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return problems
+}
+
+// ingestReach: whoever can reach the port can write into the book.
+func ingestReach(c Config, from Origins) error {
+	if c.Ingest.Listen.Loopback() || c.AllowAnonymous {
+		return nil
+	}
+	return fmt.Errorf("ingest.listen: %s (%s) can be reached from other machines, and anybody there could send: "+
+		"pass --allow-anonymous (allow_anonymous: true) if that is meant, or listen on 127.0.0.1",
+		c.Ingest.Listen, from.Of("ingest.listen"))
+}
+
+// operationsReach: whoever can reach the port can read every event.
+func operationsReach(c Config, from Origins) error {
+	if c.Operations.Listen == OnIngest || c.Operations.Listen.Loopback() || c.Operations.Token != "" {
+		return nil
+	}
+	return fmt.Errorf("operations.listen: %s (%s) can be reached from other machines, and anybody there could read the events: "+
+		"set operations.token (DAYBOOK_OPERATIONS_TOKEN), or listen on 127.0.0.1",
+		c.Operations.Listen, from.Of("operations.listen"))
+}
+
+// operationsToken: callers who may send must not thereby be able to read.
+func operationsToken(c Config, _ Origins) error {
+	if c.Operations.Listen != OnIngest || c.Operations.Token != "" {
+		return nil
+	}
+	return fmt.Errorf("operations.listen: ingest puts reading on the port of those who send: " +
+		"set operations.token (DAYBOOK_OPERATIONS_TOKEN), or give operations an address of its own")
+}
+
+func sameAddress(c Config, _ Origins) error {
+	if c.Ingest.Listen != c.Operations.Listen || c.Ingest.Listen.port() == "0" {
+		return nil
+	}
+	return fmt.Errorf("operations.listen: %s is ingest.listen too: write operations.listen: ingest to share the port", c.Operations.Listen)
+}
+
+func memoryHoldsRequest(c Config, _ Origins) error {
+	if c.Limits.Memory >= c.Limits.Decompressed+c.Limits.Request {
+		return nil
+	}
+	return fmt.Errorf("limits.memory: %s is less than limits.request and limits.decompressed together (%s): the largest request could never get in",
+		c.Limits.Memory, c.Limits.Decompressed+c.Limits.Request)
+}
+
+func requestHoldsEvent(c Config, _ Origins) error {
+	if c.Limits.Decompressed >= c.Limits.Event {
+		return nil
+	}
+	return fmt.Errorf("limits.decompressed: %s is less than limits.event, %s", c.Limits.Decompressed, c.Limits.Event)
+}
