@@ -1,0 +1,119 @@
+package daybook
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+)
+
+// encode returns the request's body, one event per line, and the indexes of
+// the events it carries. An event that has no line is refused in outcomes:
+// what is not JSON could end its line early and move every later index.
+func (g *gateway) encode(events []Event, outcomes []Outcome) (body []byte, sent []int) {
+	var b bytes.Buffer
+	sent = make([]int, 0, len(events))
+	for i := range events {
+		start := b.Len()
+		if err := appendLine(&b, &events[i]); err != nil {
+			b.Truncate(start)
+			err.Where, err.Index = "gateway", i
+			outcomes[i] = Outcome{ID: events[i].ID, Status: Refused, Reason: err.Reason, Err: err}
+			continue
+		}
+		sent = append(sent, i)
+	}
+	return b.Bytes(), sent
+}
+
+// appendLine writes the event in the form that POST /v1/events takes. What the
+// gateway judges (lengths, UTF-8, blank names) is left to the gateway.
+func appendLine(b *bytes.Buffer, e *Event) *Error {
+	b.WriteByte('{')
+	appendMember(b, "event_name", e.Name)
+	if e.ID != "" {
+		appendMember(b, "event_id", e.ID)
+	}
+	if e.Type != "" {
+		appendMember(b, "event_type", string(e.Type))
+	}
+	if e.Actor != "" {
+		appendMember(b, "actor_id", e.Actor)
+	}
+	if !e.Time.IsZero() {
+		appendMember(b, "event_ts", e.Time.UTC().Format(time.RFC3339Nano))
+	}
+	if e.IdempotencyKey != "" {
+		appendMember(b, "idempotency_key", e.IdempotencyKey)
+	}
+	if e.SampleRate != 0 {
+		if math.IsNaN(e.SampleRate) || math.IsInf(e.SampleRate, 0) {
+			return &Error{Code: Invalid, Field: "sample_rate", Reason: "invalid_sample_rate", Message: "sample_rate is not a number"}
+		}
+		appendName(b, "sample_rate")
+		b.Write(strconv.AppendFloat(b.AvailableBuffer(), e.SampleRate, 'g', -1, 64))
+	}
+	if e.Metadata != nil {
+		if err := appendMetadata(b, e.Metadata); err != nil {
+			return err
+		}
+	}
+	b.WriteString("}\n")
+	return nil
+}
+
+func appendMetadata(b *bytes.Buffer, metadata json.RawMessage) *Error {
+	appendName(b, "metadata")
+	start := b.Len()
+	// Compact drops the line breaks between members and leaves every value as
+	// it was written.
+	if err := json.Compact(b, metadata); err != nil {
+		return &Error{Code: Invalid, Field: "metadata", Reason: "invalid_json", Message: "metadata is not valid JSON", Err: err}
+	}
+	if b.Bytes()[start] != '{' {
+		return &Error{Code: Invalid, Field: "metadata", Reason: "invalid_type", Message: "metadata must be a JSON object"}
+	}
+	return nil
+}
+
+func appendMember(b *bytes.Buffer, name, value string) {
+	appendName(b, name)
+	appendText(b, value)
+}
+
+func appendName(b *bytes.Buffer, name string) {
+	if last := b.Bytes()[b.Len()-1]; last != '{' {
+		b.WriteByte(',')
+	}
+	b.WriteByte('"')
+	b.WriteString(name)
+	b.WriteString(`":`)
+}
+
+// appendText writes s as a JSON string. Bytes that are not UTF-8 stay as they
+// are, so that the gateway refuses the event: encoding/json would put U+FFFD
+// in their place, and two different ids could become one.
+func appendText(b *bytes.Buffer, s string) {
+	const hex = "0123456789abcdef"
+	b.WriteByte('"')
+	clean := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b.WriteString(s[clean:i])
+		clean = i + 1
+		if c < ' ' {
+			b.WriteString(`\u00`)
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&0xf])
+			continue
+		}
+		b.WriteByte('\\')
+		b.WriteByte(c)
+	}
+	b.WriteString(s[clean:])
+	b.WriteByte('"')
+}
