@@ -1,6 +1,7 @@
 package daybook
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/url"
@@ -32,14 +33,24 @@ const (
 	defaultCompressAbove = 1 << 10
 )
 
-// Gateway returns the Sender that posts events to the Daybook gateway at
+// A LineSender is a Sender that also takes events which are JSON already.
+type LineSender interface {
+	Sender
+
+	// SendLines is Send for events written as the gateway's POST /v1/events
+	// takes them, one object each. They are sent as they are; only a line that
+	// is no JSON object, or that is broken over several lines, is refused here.
+	SendLines(ctx context.Context, lines [][]byte) ([]Outcome, error)
+}
+
+// Gateway returns the sender that posts events to the Daybook gateway at
 // address, such as "http://localhost:8080". It does no network I/O; an error
 // means that the address or the key cannot be right.
 //
 // Each Send is one request and one attempt: retrying is the caller's. IDs are
 // the caller's too. An event without one is given a new ID by the gateway on
 // every attempt, so sending it again may store it twice.
-func Gateway(address string, o GatewayOptions) (Sender, error) {
+func Gateway(address string, o GatewayOptions) (LineSender, error) {
 	target, err := eventsURL(address)
 	if err != nil {
 		return nil, err
@@ -130,21 +141,35 @@ func (g *gateway) Write(ctx context.Context, events []Event) error {
 
 // Send posts events in one request. See [Sender].
 func (g *gateway) Send(ctx context.Context, events []Event) ([]Outcome, error) {
+	return g.send(ctx, len(events), func(b *bytes.Buffer, i int) (string, *Error) {
+		return events[i].ID, appendLine(b, &events[i])
+	})
+}
+
+// SendLines posts lines in one request. See [LineSender].
+func (g *gateway) SendLines(ctx context.Context, lines [][]byte) ([]Outcome, error) {
+	return g.send(ctx, len(lines), func(b *bytes.Buffer, i int) (string, *Error) {
+		return "", copyLine(b, lines[i])
+	})
+}
+
+// send posts n events that encode writes, in one request.
+func (g *gateway) send(ctx context.Context, n int, encode encoder) ([]Outcome, error) {
 	if !g.enter() {
 		return nil, ErrClosed
 	}
 	defer g.leave()
-	if len(events) == 0 {
+	if n == 0 {
 		return nil, nil
 	}
-	outcomes := make([]Outcome, len(events))
-	body, sent := g.encode(events, outcomes)
+	outcomes := make([]Outcome, n)
+	body, sent := encodeAll(outcomes, encode)
 	if len(sent) > 0 {
 		answer, err := g.post(ctx, body, len(sent))
 		if err != nil {
 			return nil, err
 		}
-		if err := answer.settle(outcomes, events, sent); err != nil {
+		if err := answer.settle(outcomes, sent); err != nil {
 			return nil, err
 		}
 	}

@@ -8,23 +8,46 @@ import (
 	"time"
 )
 
-// encode returns the request's body, one event per line, and the indexes of
-// the events it carries. An event that has no line is refused in outcomes:
-// what is not JSON could end its line early and move every later index.
-func (g *gateway) encode(events []Event, outcomes []Outcome) (body []byte, sent []int) {
+// An encoder appends the line of event i and returns the event's ID, where it
+// knows it. After an error what it has written is discarded.
+type encoder func(b *bytes.Buffer, i int) (id string, err *Error)
+
+// encodeAll returns a request's body, one event per line, and the indexes of
+// the events it carries. The outcomes get the events' IDs. An event that has no
+// line is refused in its outcome: what is not JSON could end its line early and
+// move every later index.
+func encodeAll(outcomes []Outcome, encode encoder) (body []byte, sent []int) {
 	var b bytes.Buffer
-	sent = make([]int, 0, len(events))
-	for i := range events {
-		start := b.Len()
-		if err := appendLine(&b, &events[i]); err != nil {
+	sent = make([]int, 0, len(outcomes))
+	for i := range outcomes {
+		o, start := &outcomes[i], b.Len()
+		id, err := encode(&b, i)
+		o.ID = id
+		if err != nil {
 			b.Truncate(start)
 			err.Where, err.Index = "gateway", i
-			outcomes[i] = Outcome{ID: events[i].ID, Status: Refused, Reason: err.Reason, Err: err}
+			o.Status, o.Reason, o.Err = Refused, err.Reason, err
 			continue
 		}
 		sent = append(sent, i)
 	}
 	return b.Bytes(), sent
+}
+
+// copyLine writes an event that is JSON already.
+func copyLine(b *bytes.Buffer, line []byte) *Error {
+	line = bytes.TrimSpace(line)
+	switch {
+	case len(line) == 0 || line[0] != '{':
+		return &Error{Code: Invalid, Reason: "not_an_object", Message: "an event must be a JSON object"}
+	case bytes.IndexByte(line, '\n') >= 0:
+		return &Error{Code: Invalid, Reason: "invalid_json", Message: "an event must stand on one line"}
+	case !json.Valid(line):
+		return &Error{Code: Invalid, Reason: "invalid_json", Message: "the event is not valid JSON"}
+	}
+	b.Write(line)
+	b.WriteByte('\n')
+	return nil
 }
 
 // appendLine writes the event in the form that POST /v1/events takes. What the
@@ -72,7 +95,7 @@ func appendMetadata(b *bytes.Buffer, metadata json.RawMessage) *Error {
 		return &Error{Code: Invalid, Field: "metadata", Reason: "invalid_json", Message: "metadata is not valid JSON", Err: err}
 	}
 	if b.Bytes()[start] != '{' {
-		return &Error{Code: Invalid, Field: "metadata", Reason: "invalid_type", Message: "metadata must be a JSON object"}
+		return &Error{Code: Invalid, Field: "metadata", Reason: "wrong_type", Message: "metadata must be an object"}
 	}
 	return nil
 }

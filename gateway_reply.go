@@ -42,11 +42,11 @@ type problem struct {
 
 // settle writes what the gateway said about the sent events into outcomes.
 // The error means that it said nothing about single events.
-func (a *answer) settle(outcomes []Outcome, events []Event, sent []int) error {
+func (a *answer) settle(outcomes []Outcome, sent []int) error {
 	var r reply
 	err := json.Unmarshal(a.text, &r)
 	if err == nil && len(r.Results) > 0 {
-		return a.settleEach(r, outcomes, events, sent)
+		return a.settleEach(r, outcomes, sent)
 	}
 	if a.status >= 200 && a.status < 300 {
 		return badReply(a.target+" answered "+strconv.Itoa(a.status)+" without results: is it a Daybook gateway?", err)
@@ -56,7 +56,7 @@ func (a *answer) settle(outcomes []Outcome, events []Event, sent []int) error {
 
 // settleEach requires one result for every event that was sent, in whatever
 // order: half an answer is none.
-func (a *answer) settleEach(r reply, outcomes []Outcome, events []Event, sent []int) error {
+func (a *answer) settleEach(r reply, outcomes []Outcome, sent []int) error {
 	if len(r.Results) != len(sent) {
 		return badReply("the reply has "+strconv.Itoa(len(r.Results))+" results for "+strconv.Itoa(len(sent))+" events", nil)
 	}
@@ -67,10 +67,11 @@ func (a *answer) settleEach(r reply, outcomes []Outcome, events []Event, sent []
 			return badReply("the reply names index "+strconv.Itoa(n)+" wrongly", nil)
 		}
 		seen[n] = true
-		i := sent[n]
-		outcomes[i] = result.outcome(i, r.Durability, a.retryAfter())
-		if outcomes[i].ID == "" {
-			outcomes[i].ID = events[i].ID
+		o := &outcomes[sent[n]]
+		id := o.ID
+		*o = result.outcome(sent[n], r.Durability, a.retryAfter())
+		if o.ID == "" {
+			o.ID = id
 		}
 	}
 	return nil

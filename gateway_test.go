@@ -293,6 +293,40 @@ func TestGatewayRefusesWhatHasNoLine(t *testing.T) {
 	}
 }
 
+func TestGatewaySendsLinesAsTheyAre(t *testing.T) {
+	g := newFakeGateway(t, stored)
+	s, err := daybook.Gateway(g.URL, daybook.GatewayOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := [][]byte{
+		[]byte(`{"event_name":"a", "n":1e400, "event_id":"a"}` + "\r\n"),
+		[]byte("{\"event_name\":\n\"b\"}"),
+		[]byte(`{"event_name":"c"`), // together with d an object of its own
+		[]byte(`}`),
+		[]byte(` `),
+		[]byte(`{"event_name":"f","event_id":"f"}`),
+	}
+
+	outcomes, err := s.SendLines(t.Context(), lines)
+
+	if daybook.CodeOf(err) != daybook.Invalid {
+		t.Errorf("error %v, want invalid", err)
+	}
+	var got []string
+	for _, o := range outcomes {
+		got = append(got, o.Status.String()+" "+o.ID+o.Reason)
+	}
+	want := []string{"stored a", "refused invalid_json", "refused invalid_json", "refused not_an_object", "refused not_an_object", "stored f"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("outcomes %q, want %q", got, want)
+	}
+	want = []string{`{"event_name":"a", "n":1e400, "event_id":"a"}`, `{"event_name":"f","event_id":"f"}`}
+	if sent := g.only(t).lines; !reflect.DeepEqual(sent, want) {
+		t.Errorf("sent %q, want %q", sent, want)
+	}
+}
+
 func TestGatewayNeedsNoRequestForNothing(t *testing.T) {
 	g := newFakeGateway(t, stored)
 	s := g.open(t, daybook.GatewayOptions{})
