@@ -16,7 +16,9 @@ type Submission struct {
 	Event daybook.Event
 
 	// TimeGiven says that the caller set Event.Time, so that the first instant
-	// of the year 1, Go's zero time, is kept when it was meant.
+	// of the year 1, Go's zero time, is kept when it was meant. A time that was
+	// not given is one a gateway filled in before: it is kept, and no part of
+	// the event's digest.
 	TimeGiven bool
 
 	// Err refuses the event; Event then holds what is known of it.

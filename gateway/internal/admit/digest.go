@@ -21,7 +21,7 @@ func digestOf(s *Submission) store.Digest {
 		b = binary.AppendUvarint(b, uint64(len(text)))
 		b = append(b, text...)
 	}
-	if e.Time.IsZero() && !s.TimeGiven {
+	if !s.TimeGiven {
 		b = append(b, 0)
 	} else {
 		b = append(b, 1)

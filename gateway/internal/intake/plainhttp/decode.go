@@ -1,0 +1,172 @@
+package plainhttp
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/intake/strictjson"
+)
+
+// A decoder turns the body of one request into submissions. It is used again
+// for later requests, with the memory it has.
+type decoder struct {
+	scan   strictjson.Scanner
+	events []admit.Submission
+	texts  texts    // ids, names and the like of all events
+	out    []byte   // their metadata, one object after the other
+	extras [][]byte // names of the event's members that joined its metadata
+	most   int      // events allowed
+}
+
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
+func newDecoder() *decoder { return decoders.Get().(*decoder) }
+
+// release gives the decoder back. The submissions it returned and their
+// metadata must not be used after that; their texts may.
+func (d *decoder) release() {
+	const maxEvents, maxOut = 1_000, 1 << 20
+	clear(d.events)
+	clear(d.extras)
+	if cap(d.events) > maxEvents {
+		d.events, d.extras = nil, nil
+	}
+	if cap(d.out) > maxOut {
+		d.out = nil
+	}
+	d.texts.shrink()
+	d.scan.Shrink()
+	decoders.Put(d)
+}
+
+// decode returns the events of body, at most most of them, in order. An error
+// refuses the body as a whole. An event that is refused by itself is a
+// submission that says why.
+//
+// The submissions point into the decoder's memory; see release.
+func (d *decoder) decode(body []byte, most int) ([]admit.Submission, *daybook.Error) {
+	// What is copied is never longer than what it was copied from, so that out
+	// does not move while metadata points into it.
+	if cap(d.out) < len(body) {
+		d.out = make([]byte, 0, len(body))
+	}
+	d.most = most
+	d.clear()
+	if err := d.body(body); err != nil {
+		return nil, err
+	}
+	d.texts.assign(d.events)
+	return d.events, nil
+}
+
+// clear forgets the events decoded so far.
+func (d *decoder) clear() {
+	d.events, d.out = d.events[:0], d.out[:0]
+	d.texts.clear()
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// body decides what kind of body this is, by the first byte that is not blank.
+func (d *decoder) body(body []byte) *daybook.Error {
+	if bytes.HasPrefix(body, byteOrderMark) {
+		return refusal("", reasonByteOrderMark, "the body begins with a byte order mark; send UTF-8 without one")
+	}
+	switch c := firstByte(body); c {
+	case 0:
+		return refusal("", reasonEmptyBody, "the body is empty; send at least one event, or [] for none")
+	case '[':
+		return d.array(body)
+	case '{':
+		return d.objects(body)
+	default:
+		return refusal("", strictjson.Malformed, fmt.Sprintf(
+			"the body begins with %q; send one JSON object, one object per line, or an array of objects", []byte{c}))
+	}
+}
+
+// array reads the events of a JSON array. Where the array is not JSON, nobody
+// can say where the next event begins, and all of it is refused; an event that
+// is JSON and unacceptable is refused alone.
+func (d *decoder) array(body []byte) *daybook.Error {
+	d.scan.Reset(body)
+	d.scan.EnterArray()
+	for d.scan.Element() {
+		if len(d.events) == d.most {
+			return tooManyEvents(d.most)
+		}
+		d.scan.Forget()
+		d.event()
+	}
+	d.scan.End()
+	return wholeRefused(d.scan.Broken())
+}
+
+// objects reads one object, or one on each line. They are told apart by the
+// first line: when that ends in the middle of an object, the body may be one
+// object written over several lines.
+func (d *decoder) objects(body []byte) *daybook.Error {
+	lines := lineReader{rest: body}
+	line, number := lines.next()
+	d.line(line, number)
+	if d.scan.Broken().Ends && firstByte(lines.rest) != 0 {
+		d.clear()
+		problem := d.object(body)
+		if !problem.Is() {
+			return nil
+		}
+		// A line inside an object begins with a name or a bracket that closes;
+		// one that opens begins the next event, and only the first is broken.
+		if firstByte(lines.rest) != '{' {
+			return wholeRefused(problem)
+		}
+		d.clear()
+		d.line(line, number)
+	}
+	for line, number = lines.next(); line != nil; line, number = lines.next() {
+		if len(d.events) == d.most {
+			return tooManyEvents(d.most)
+		}
+		d.line(line, number)
+	}
+	return nil
+}
+
+// line reads the event on one line; a line that is no JSON is refused alone.
+func (d *decoder) line(line []byte, number int) {
+	if p := d.object(line); p.Is() {
+		d.events[len(d.events)-1].Err = refusal("", p.Reason, fmt.Sprintf("line %d, byte %d: %s", number, p.Offset, p.What))
+	}
+}
+
+// object reads the event that text is, and returns why text is no JSON.
+func (d *decoder) object(text []byte) strictjson.Problem {
+	d.scan.Reset(text)
+	d.event()
+	d.scan.End()
+	return d.scan.Broken()
+}
+
+// wholeRefused refuses a body in which the end of an event cannot be found.
+func wholeRefused(p strictjson.Problem) *daybook.Error {
+	if !p.Is() {
+		return nil
+	}
+	return refusal("", p.Reason, fmt.Sprintf("byte %d of the body: %s; nothing of the body was stored", p.Offset, p.What))
+}
+
+// tooManyEvents refuses a body as a whole: which of its events to take is not
+// ours to choose.
+func tooManyEvents(most int) *daybook.Error {
+	return &daybook.Error{
+		Code: daybook.TooLarge, Reason: reasonTooManyEvents,
+		Message: fmt.Sprintf("the body has more than %d events; send it in parts", most),
+	}
+}
+
+func refusal(field, reason, message string) *daybook.Error {
+	return &daybook.Error{Code: daybook.Invalid, Field: field, Reason: reason, Message: message}
+}

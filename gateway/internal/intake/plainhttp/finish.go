@@ -1,0 +1,124 @@
+package plainhttp
+
+import (
+	"bytes"
+	"fmt"
+
+	"daybook.dev/gateway/internal/intake/strictjson"
+)
+
+// reservedName is where destinations are told what only the gateway knows. It
+// is nobody's to set, as a member or in the metadata.
+const reservedName = "_eventLog"
+
+// fromGateway reports whether a member says what only a gateway can say. From a
+// caller it is not believed and not kept, and no reason to refuse the event
+// either: it is how a row of `daybook tail` looks.
+func fromGateway(name []byte) bool {
+	switch string(name) {
+	case "ingested_at", "caller", "protocol", "instance", reservedName:
+		return true
+	}
+	return false
+}
+
+// gatewayMember reads a member that is left out.
+func (e *eventReader) gatewayMember(name []byte) {
+	if string(name) == "ingested_at" && e.scan.Kind() == '"' {
+		e.ingestedAt = e.scan.Text()
+		return
+	}
+	e.skip()
+}
+
+// finish completes the submission when all members are read.
+func (e *eventReader) finish() {
+	e.closeMetadata()
+	e.checkExtras()
+	e.finishTime()
+	if !e.hasActor {
+		e.actorFromUserID()
+	}
+	e.flaw()
+}
+
+func (e *eventReader) closeMetadata() {
+	if e.members == 0 && e.metadata == 0 {
+		e.out = e.out[:e.mark]
+		return
+	}
+	e.out = append(e.out, '}')
+	e.events[e.index].Event.Metadata = e.out[e.mark:len(e.out):len(e.out)]
+}
+
+// checkExtras refuses an event in which a member that joined the metadata was
+// there already.
+func (e *eventReader) checkExtras() {
+	if e.metadata == 0 {
+		return
+	}
+	for _, name := range e.extras {
+		if e.scan.Has(e.metadata, name) {
+			field := "metadata." + clip(name)
+			e.refuse(field, strictjson.DuplicateName, field+" is a member of the event too; send it once")
+			return
+		}
+	}
+}
+
+// finishTime parses the event's time. In a row of `daybook tail` whose event_ts
+// is its ingested_at, the gateway filled in the time; then it is kept, but not
+// counted as given: the same event sent twice has the same digest only when
+// both times say so.
+func (e *eventReader) finishTime() {
+	if e.timeText == nil {
+		return
+	}
+	t, problem := parseTime(e.timeText)
+	if problem != "" {
+		e.refuse(e.timeMember, reasonInvalidTime, e.timeMember+problem)
+		return
+	}
+	s := &e.events[e.index]
+	s.Event.Time, s.TimeGiven = t, !bytes.Equal(e.timeText, e.ingestedAt)
+}
+
+// actorFromUserID takes the actor from user_id where that is text or a number.
+func (e *eventReader) actorFromUserID() {
+	if len(e.userID) == 0 || e.scan.Flaw().Is() {
+		return
+	}
+	switch c := e.userID[0]; {
+	case c == '-' || c-'0' <= 9:
+		e.texts.add(e.index, actorID, e.userID)
+	case c == '"':
+		e.texts.add(e.index, actorID, strictjson.AppendText(nil, e.userID))
+	}
+}
+
+// flaw refuses the event for what the scanner noticed about its JSON. That
+// comes before anything its members are refused for.
+func (e *eventReader) flaw() {
+	p := e.scan.Flaw()
+	if !p.Is() {
+		return
+	}
+	s := &e.events[e.index]
+	switch p.Reason {
+	case strictjson.TooManyNames:
+		s.Err = refusal("", reasonEventTooLarge, p.What)
+	case strictjson.DuplicateName:
+		s.Err = refusal(p.Name, p.Reason, fmt.Sprintf("%q stands twice in one object, again at byte %d", p.Name, p.Offset))
+	default:
+		s.Err = refusal("", p.Reason, fmt.Sprintf("%s, at byte %d", p.What, p.Offset))
+	}
+}
+
+// clip shortens a name for a message.
+func clip(name []byte) string {
+	const most = 64
+	if len(name) <= most {
+		return string(name)
+	}
+	return string(bytes.ToValidUTF8(name[:most], nil)) + "…"
+}

@@ -1,0 +1,138 @@
+package plainhttp
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/caller"
+	"daybook.dev/gateway/internal/intake"
+)
+
+// defaultMaxEvents is how many events one request may carry.
+const defaultMaxEvents = 10_000
+
+// A Handler answers POST /v1/events. Set the fields before the first request;
+// Accept and Body are required.
+type Handler struct {
+	// Accept stores a batch and says what became of each event.
+	Accept func(context.Context, accept.Batch) []daybook.Outcome
+
+	// Body reads requests within the limits.
+	Body *intake.Body
+
+	// Durability is what an event that is stored rests on.
+	Durability daybook.Durability
+
+	// MaxEvents is how many events one request may carry. Zero means 10,000.
+	MaxEvents int
+
+	// Report is told what a client says it dropped before it got here. Nil
+	// means nobody is.
+	Report func(caller, reason string, events uint64)
+
+	// Log is told why a body could not be read. Nil means nobody is.
+	Log *slog.Logger
+}
+
+// ServeHTTP answers one request. By the time it answers, what it reports as
+// stored is stored; a client that goes away earlier loses the answer and
+// nothing else.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	id := intake.RequestID(r.Header)
+	header[intake.RequestIDHeader] = []string{id}
+	header[intake.DurabilityHeader] = []string{h.Durability.String()}
+	if r.Method != http.MethodPost {
+		header["Allow"] = []string{http.MethodPost}
+		h.answer(w, http.StatusMethodNotAllowed, nil, &daybook.Error{
+			Code: daybook.Unimplemented, Reason: reasonMethodNotAllowed, Message: "events are sent with POST",
+		})
+		return
+	}
+	who := caller.Anonymous
+	h.report(who, r.Header)
+	outcomes, err := h.accept(r, who)
+	if err != nil && err.Err != nil && h.Log != nil {
+		h.Log.Info("request refused", "protocol", Protocol, "request", id, "reason", err.Reason, "err", err.Err)
+	}
+	h.answer(w, statusOf(outcomes, err), outcomes, err)
+}
+
+// accept reads, decodes and stores the events of r. An error refuses the
+// request as a whole; then nothing was stored.
+func (h *Handler) accept(r *http.Request, who caller.Caller) ([]daybook.Outcome, *daybook.Error) {
+	if err := checkMediaType(r.Header); err != nil {
+		return nil, err
+	}
+	text, err := h.Body.Read(r)
+	if err != nil {
+		return nil, err
+	}
+	defer text.Release()
+	// Decoding copies what it keeps, which is never more than the body.
+	if err := text.Charge(int64(len(text.Bytes()))); err != nil {
+		return nil, err
+	}
+	d := newDecoder()
+	defer d.release()
+	events, err := d.decode(text.Bytes(), h.maxEvents())
+	if err != nil || len(events) == 0 {
+		return nil, err
+	}
+	return h.Accept(r.Context(), accept.Batch{Caller: who, Protocol: Protocol, Events: events}), nil
+}
+
+func (h *Handler) maxEvents() int {
+	if h.MaxEvents > 0 {
+		return h.MaxEvents
+	}
+	return defaultMaxEvents
+}
+
+func (h *Handler) report(who caller.Caller, header http.Header) {
+	if h.Report == nil {
+		return
+	}
+	for _, drop := range intake.ClientReport(header) {
+		h.Report(who.Name, drop.Reason, drop.Events)
+	}
+}
+
+// answer writes the reply. Err is what refused the request as a whole.
+func (h *Handler) answer(w http.ResponseWriter, status int, outcomes []daybook.Outcome, err *daybook.Error) {
+	buffer := replies.Get().(*[]byte)
+	body := render((*buffer)[:0], h.Durability, outcomes, err)
+	header := w.Header()
+	header["Content-Type"] = contentTypeJSON
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		header["Retry-After"] = []string{strconv.Itoa(retryAfter(outcomes, err))}
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that went away is not our failure
+	if *buffer = body; cap(body) <= maxPooledReply {
+		replies.Put(buffer)
+	}
+}
+
+var contentTypeJSON = []string{"application/json"}
+
+// retryAfter is the longest wait that any error asks for, in whole seconds, and
+// at least one.
+func retryAfter(outcomes []daybook.Outcome, err *daybook.Error) int {
+	longest := time.Second
+	if err != nil {
+		longest = max(longest, err.RetryAfter)
+	}
+	for i := range outcomes {
+		if e := errorOf(&outcomes[i]); e != nil {
+			longest = max(longest, e.RetryAfter)
+		}
+	}
+	return int((longest + time.Second - 1) / time.Second)
+}

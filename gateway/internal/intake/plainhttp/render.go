@@ -1,0 +1,99 @@
+package plainhttp
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook.dev"
+)
+
+// maxPooledReply keeps the reply to one rare large batch from pinning memory.
+const maxPooledReply = 256 << 10
+
+var replies = sync.Pool{New: func() any { return new([]byte) }}
+
+// render appends the reply to a request:
+//
+//	{"durability":"fsync","results":[{"index":0,"event_id":"…","status":"stored"}]}
+//
+// Results are complete and in the order of the events. Besides index, event_id
+// and status, a result has those of code, reason, field and message that say
+// something. When the request was refused as a whole there are no results, and
+// the reply itself has code, reason and message.
+func render(dst []byte, durability daybook.Durability, outcomes []daybook.Outcome, err *daybook.Error) []byte {
+	dst = append(dst, `{"durability":"`...)
+	dst = append(dst, durability.String()...)
+	dst = append(dst, `","results":[`...)
+	for i := range outcomes {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendResult(dst, i, &outcomes[i])
+	}
+	dst = append(dst, ']')
+	if err != nil {
+		dst = appendError(dst, err)
+	}
+	return append(dst, '}', '\n')
+}
+
+func appendResult(dst []byte, index int, o *daybook.Outcome) []byte {
+	dst = append(dst, `{"index":`...)
+	dst = strconv.AppendInt(dst, int64(index), 10)
+	dst = append(dst, `,"event_id":`...)
+	dst = appendQuoted(dst, o.ID)
+	dst = append(dst, `,"status":"`...)
+	dst = append(dst, o.Status.String()...)
+	dst = append(dst, '"')
+	if o.Err != nil {
+		dst = appendError(dst, errorOf(o))
+	}
+	return append(dst, '}')
+}
+
+// appendError appends the members that explain e; the internal cause is not
+// among them.
+func appendError(dst []byte, e *daybook.Error) []byte {
+	dst = appendMember(dst, `,"code":`, daybook.CodeOf(e).String())
+	dst = appendMember(dst, `,"reason":`, e.Reason)
+	dst = appendMember(dst, `,"field":`, e.Field)
+	return appendMember(dst, `,"message":`, e.Message)
+}
+
+func appendMember(dst []byte, label, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return appendQuoted(append(dst, label...), value)
+}
+
+// appendQuoted appends s as a JSON string.
+func appendQuoted(dst []byte, s string) []byte {
+	mark := len(dst)
+	dst = append(dst, '"')
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, _ := jsontext.AppendQuote(dst[:mark], s) // its error says that it replaced invalid UTF-8
+			return quoted
+		}
+	}
+	dst = append(dst, s...)
+	return append(dst, '"')
+}
+
+// errorOf returns the outcome's error as an *daybook.Error, nil for none.
+func errorOf(o *daybook.Outcome) *daybook.Error {
+	if o.Err == nil {
+		return nil
+	}
+	if e, ok := o.Err.(*daybook.Error); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*daybook.Error](o.Err); ok {
+		return e
+	}
+	return &daybook.Error{Code: daybook.Internal, Reason: o.Reason, Message: "the event could not be stored"}
+}

@@ -1,0 +1,54 @@
+package intake
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"strings"
+)
+
+// RequestIDHeader carries the request's id in answers.
+const RequestIDHeader = "Daybook-Request-Id"
+
+// DurabilityHeader says in answers how safe a stored event is.
+const DurabilityHeader = "Daybook-Durability"
+
+// RequestID names a request in answers and logs: 32 hexadecimal digits, the
+// trace id of the header traceparent (W3C Trace Context) where that is valid,
+// else random.
+func RequestID(h http.Header) string {
+	if values := h["Traceparent"]; len(values) == 1 {
+		if id, ok := traceID(values[0]); ok {
+			return id
+		}
+	}
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}
+
+// traceID returns the trace id of a traceparent: version, trace id, parent id
+// and flags in lower-case hexadecimal. Later versions may append more.
+func traceID(traceparent string) (id string, ok bool) {
+	const length, version0 = 55, "00"
+	if len(traceparent) < length {
+		return "", false
+	}
+	rest := traceparent[length:]
+	if rest != "" && (traceparent[:2] == version0 || rest[0] != '-') {
+		return "", false
+	}
+	parts := strings.Split(traceparent[:length], "-")
+	if len(parts) != 4 || len(parts[0]) != 2 || len(parts[1]) != 32 || len(parts[2]) != 16 {
+		return "", false
+	}
+	for _, part := range parts {
+		if strings.Trim(part, "0123456789abcdef") != "" {
+			return "", false
+		}
+	}
+	if parts[0] == "ff" || strings.Trim(parts[1], "0") == "" || strings.Trim(parts[2], "0") == "" {
+		return "", false
+	}
+	return parts[1], true
+}
