@@ -53,9 +53,9 @@ const (
 )
 
 // AppendPayload appends the encoded record, without its kind, and returns the
-// extended slice. It does not allocate when dst has room.
-func (r *Record) AppendPayload(dst []byte) []byte {
-	key := r.Key()
+// extended slice. key is the record's Key, which whoever stores records has at
+// hand already. It does not allocate when dst has room.
+func (r *Record) AppendPayload(dst []byte, key Key) []byte {
 	dst = appendBytes(dst, fieldKey, key[:])
 	if r.Digest != (Digest{}) {
 		dst = appendBytes(dst, fieldDigest, r.Digest[:])
@@ -123,21 +123,35 @@ func ParseRecord(kind Kind, payload []byte) (Record, error) {
 	return r, err
 }
 
-// ParseKey returns the deduplication key and digest of a payload and when it
-// was received, without decoding the rest.
-func ParseKey(payload []byte) (key Key, digest Digest, received time.Time, err error) {
-	err = eachField(payload, func(f field) error {
+// An Identity is what deduplication needs of a record.
+type Identity struct {
+	Key      Key
+	Digest   Digest
+	Received time.Time
+	Unique   bool // see Record.Unique
+}
+
+// ParseIdentity returns the identity of a record without decoding the rest.
+func ParseIdentity(kind Kind, payload []byte) (Identity, error) {
+	var id Identity
+	var named, elsewhere bool
+	err := eachField(payload, func(f field) error {
 		switch f.number {
 		case fieldKey:
-			return f.array(key[:])
+			return f.array(id.Key[:])
 		case fieldDigest:
-			return f.array(digest[:])
+			return f.array(id.Digest[:])
+		case fieldEventID:
+			named = len(f.bytes) > 0
+		case fieldDestination:
+			elsewhere = len(f.bytes) > 0
 		case fieldReceived:
-			received = time.Unix(0, int64(f.value)).UTC()
+			id.Received = time.Unix(0, int64(f.value)).UTC()
 		}
 		return nil
 	})
-	return key, digest, received, err
+	id.Unique = unique(kind, named, elsewhere)
+	return id, err
 }
 
 func (r *Record) setField(f field) error {

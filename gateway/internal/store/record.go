@@ -106,6 +106,17 @@ func (r *Record) Key() Key {
 	return KeyOf(scope, r.Event.ID)
 }
 
+// Unique reports whether r is the only record its key may have: an event, or
+// one that the gateway itself set aside. The dead letter of a destination is
+// not: it shares the key of the event it is about.
+func (r *Record) Unique() bool {
+	return unique(r.Kind, r.Event.ID != "", r.Refusal != nil && r.Refusal.Destination != "")
+}
+
+func unique(kind Kind, named, elsewhere bool) bool {
+	return named && (kind == KindEvent || kind == KindRefused && !elsewhere)
+}
+
 // KeyOf returns the key of id within scope: the first 16 bytes of SHA-256 over
 // the scope's length (8 bytes, big endian), the scope and the id. The length
 // keeps ("ab","c") and ("a","bc") apart.

@@ -1,0 +1,159 @@
+// Package journal keeps records in chunk files on this machine's disk. An
+// append is answered after the fdatasync that covers it; one sync covers all
+// appends that were waiting (group commit).
+//
+// The way of a record: Append encodes it in its caller's goroutine (batch) and
+// queues it (queue); one writer decides what is a duplicate (index), frames,
+// writes and syncs a group (writer), makes it visible to readers (view), and
+// answers. docs/journal-format.md is what the files look like and what happens
+// after a crash.
+package journal
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/wal"
+)
+
+// Options is what Open needs to know. Only Dir is required.
+type Options struct {
+	// Dir is the data directory; it is created when missing.
+	Dir string
+
+	// AllowEphemeral accepts a disk that forgets. Durability is then InMemory.
+	AllowEphemeral bool
+
+	// Ephemeral says why the platform's disk is memory, such as "K_SERVICE is
+	// set". Empty means that the file system is the only judge.
+	Ephemeral string
+
+	// ChunkBytes is the size beyond which a chunk is not grown. Zero means
+	// 64 MiB.
+	ChunkBytes int64
+
+	// DedupWindow is how long an id is remembered, at least. Zero means 24h.
+	DedupWindow time.Duration
+
+	Now     func() time.Time // nil means time.Now
+	Log     *slog.Logger     // nil means nobody is told
+	FS      wal.FS           // nil means the operating system's
+	Observe Observer
+}
+
+// An Observer is told how long things took, for metrics. Each function may be
+// nil; none may block.
+type Observer struct {
+	Append func(d time.Duration) // from the call of Append to its answer
+	Sync   func(d time.Duration) // one fdatasync
+	Group  func(events int)      // records covered by one sync
+}
+
+func (o Options) withDefaults() Options {
+	if o.ChunkBytes == 0 {
+		o.ChunkBytes = 64 << 20
+	}
+	if o.DedupWindow == 0 {
+		o.DedupWindow = 24 * time.Hour
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = wal.OS{}
+	}
+	if o.Observe.Append == nil {
+		o.Observe.Append = func(time.Duration) {}
+	}
+	if o.Observe.Sync == nil {
+		o.Observe.Sync = func(time.Duration) {}
+	}
+	if o.Observe.Group == nil {
+		o.Observe.Group = func(int) {}
+	}
+	return o
+}
+
+// A Journal is an open journal. It is safe for concurrent use. It implements
+// store.Store and store.Follower.
+type Journal struct {
+	options    Options
+	durability daybook.Durability
+	lock       io.Closer
+
+	batches sync.Pool // of *batch
+	queue   *queue
+	index   *index
+	health  *health
+	damage  *damage
+	places  places
+
+	// view is what readers may see. Every byte before the ends it names is
+	// synced and never written again, so readers need no lock against the
+	// writer: a newer view adds to it and changes nothing in it.
+	view    atomic.Pointer[view]
+	changed broadcast // a newer view, or the end
+
+	closed  atomic.Bool
+	stopped chan struct{} // closed by run when everything is released
+}
+
+var (
+	_ store.Store    = (*Journal)(nil)
+	_ store.Follower = (*Journal)(nil)
+)
+
+// Durability implements [store.Store].
+func (j *Journal) Durability() daybook.Durability { return j.durability }
+
+// Ready implements [store.Store].
+func (j *Journal) Ready(ctx context.Context) error {
+	if j.closed.Load() {
+		return daybook.ErrClosed
+	}
+	return j.health.ready(ctx)
+}
+
+// Close implements [store.Store]. When ctx ends first, the groups under way are
+// still written and answered, and the directory is released after them.
+func (j *Journal) Close(ctx context.Context) error {
+	j.closed.Store(true)
+	j.queue.close()
+	j.changed.send()
+	select {
+	case <-j.stopped:
+		return nil
+	case <-ctx.Done():
+		return failure(daybook.Unavailable, "closing", "the store is still writing", ctx.Err())
+	}
+}
+
+// run writes groups until the queue is closed and empty, then releases
+// everything. It is the only goroutine that writes to the journal.
+func (j *Journal) run(w *writer) {
+	defer close(j.stopped)
+	sealed := make(chan struct{})
+	go func() {
+		defer close(sealed)
+		j.index.seal()
+	}()
+	for group := j.queue.take(nil); len(group) > 0; group = j.queue.take(group[:0]) {
+		w.commit(group)
+	}
+	w.drop()
+	j.index.close()
+	<-sealed
+	j.health.close()
+	if err := j.lock.Close(); err != nil {
+		j.options.Log.Warn("journal lock not released", "err", err)
+	}
+}

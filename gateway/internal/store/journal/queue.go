@@ -1,0 +1,95 @@
+package journal
+
+import (
+	"runtime"
+	"sync"
+
+	"daybook.dev"
+)
+
+const (
+	maxQueued = 64 << 20 // bytes that may wait for the writer
+	maxGroup  = 8 << 20  // bytes written under one sync, unless a single append is larger
+)
+
+// A queue holds the batches that wait for the writer, in order.
+type queue struct {
+	mu      sync.Mutex
+	waiting []*batch // guarded by mu, like everything below
+	bytes   int      // of waiting
+	closed  bool
+	filled  sync.Cond // waiting is not empty, or closed
+}
+
+func newQueue() *queue {
+	q := &queue{}
+	q.filled.L = &q.mu
+	return q
+}
+
+// put queues b. It never waits: what cannot be written soon is refused now.
+func (q *queue) put(b *batch) error {
+	size := b.size()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return daybook.ErrClosed
+	}
+	// One append of any size is taken by an empty queue, or it never could be.
+	if q.bytes > 0 && q.bytes+size > maxQueued {
+		return overloaded()
+	}
+	q.waiting = append(q.waiting, b)
+	q.bytes += size
+	q.filled.Signal()
+	return nil
+}
+
+// take waits for batches and returns those of the next group in dst: as many as
+// wait, up to maxGroup bytes, and at least one. None means that the queue is
+// closed and empty.
+func (q *queue) take(dst []*batch) []*batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting) == 0 {
+		if q.closed {
+			return nil
+		}
+		q.filled.Wait()
+	}
+	q.gather()
+	bytes, n := 0, 0
+	for n < len(q.waiting) && (n == 0 || bytes+q.waiting[n].size() <= maxGroup) {
+		bytes += q.waiting[n].size()
+		n++
+	}
+	dst = append(dst, q.waiting[:n]...)
+	rest := copy(q.waiting, q.waiting[n:])
+	clear(q.waiting[rest:])
+	q.waiting = q.waiting[:rest]
+	q.bytes -= bytes
+	return dst
+}
+
+// gather lets the appenders run that the last group has just woken, as long as
+// each turn brings more of them. Without it they fall into two groups that
+// wait for each other's sync, and every sync covers only half of them.
+func (q *queue) gather() {
+	for turns := 0; turns < 8; turns++ {
+		before := len(q.waiting)
+		q.mu.Unlock()
+		runtime.Gosched()
+		q.mu.Lock()
+		if len(q.waiting) == before {
+			return
+		}
+	}
+}
+
+// close ends the queue: nothing more is taken in, what waits is still written.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.filled.Broadcast()
+}

@@ -1,0 +1,120 @@
+package journal
+
+import (
+	"crypto/rand"
+
+	"daybook.dev/internal/wal"
+)
+
+// recover puts together what the last run left, begins a new chunk behind it,
+// and returns the writer.
+func (j *Journal) recover() (*writer, error) {
+	o, dir := j.options, chunkDirectory(j.options.Dir)
+	if err := removeLeftovers(o.FS, dir); err != nil {
+		return nil, err
+	}
+	listed, err := wal.List(o.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{journal: j, dir: dir, log: o.Log, header: lastHeader(listed), next: 1}
+	j.index = newIndex(o, keyFiles{fs: o.FS, dir: dir, store: w.header.Store})
+
+	sealed := j.usable(listed)
+	var empty string
+	if n := len(sealed); n > 0 {
+		last := &sealed[n-1]
+		if err := j.recoverLast(w, last); err != nil {
+			return nil, err
+		}
+		if w.end.Chunk != last.ID {
+			empty, sealed = last.Name, sealed[:n-1]
+		}
+	}
+	w.next += unknown(listed)
+	if err := j.loadKeys(sealed); err != nil {
+		return nil, err
+	}
+	if err := w.create(); err != nil {
+		return nil, err
+	}
+	j.view.Store(&view{sealed: sealed, active: w.listed()})
+	if empty != "" {
+		// Its successor is kept by now. Losing the removal does no harm.
+		if err := o.FS.Remove(empty); err != nil {
+			o.Log.Warn("empty journal chunk not removed", "file", empty, "err", err)
+		}
+	}
+	return w, nil
+}
+
+// lastHeader returns what the header of the next chunk starts from: the store
+// and epoch of the newest readable one, and the highest id there is.
+func lastHeader(listed []wal.Listed) wal.Header {
+	h := wal.Header{Epoch: 1}
+	_, _ = rand.Read(h.Store[:]) // never fails
+	for _, c := range listed {
+		if c.Err == nil {
+			h.Store, h.Epoch = c.Store, c.Epoch
+		}
+		h.ID = c.ID
+	}
+	return h
+}
+
+// usable returns the chunks that can be read and names the others.
+func (j *Journal) usable(listed []wal.Listed) []wal.Listed {
+	var chunks []wal.Listed
+	for _, c := range listed {
+		if c.Err != nil {
+			j.damage.header(c)
+			continue
+		}
+		chunks = append(chunks, c)
+	}
+	return chunks
+}
+
+// unknown is how many sequences to leave out because chunks at the end of the
+// list may have used them, with a header nobody can read any more.
+func unknown(listed []wal.Listed) uint64 {
+	var records uint64
+	for i := len(listed) - 1; i >= 0 && listed[i].Err != nil; i-- {
+		records += uint64(listed[i].Size) / uint64(wal.RecordSize(0))
+	}
+	return records
+}
+
+// recoverLast finds the end of the last chunk and its keys, and sets w behind
+// it. A chunk nothing was ever written to is passed over, so that restarts do
+// not pile up empty files: w then stands where that chunk's header says its
+// predecessor ends.
+func (j *Journal) recoverLast(w *writer, c *wal.Listed) error {
+	file, err := j.options.FS.Open(c.Name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	// A killed process leaves records that are written and not synced. They are
+	// about to be shown to readers, and copies of them to be called duplicates.
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	scan := wal.Scan(file, *c)
+	scan.Damaged = func(d wal.Damage) { j.damage.record(c, d) }
+	keys, err := collect(scan)
+	if err != nil {
+		return err
+	}
+	if scan.Torn() {
+		j.damage.torn(c, scan.End())
+	}
+	w.end, w.next = scan.End(), scan.End().Sequence+1
+	if w.end.Offset == wal.DataStart && !scan.Torn() {
+		w.end = c.Prev
+		return nil
+	}
+	c.End = w.end
+	j.index.active, j.index.chunk = keys, c.ID
+	return nil
+}

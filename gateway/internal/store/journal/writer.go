@@ -1,0 +1,202 @@
+package journal
+
+import (
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/wal"
+)
+
+// A writer commits groups. Only the goroutine of run uses it.
+type writer struct {
+	journal *Journal
+	dir     string // of the chunks
+	log     *slog.Logger
+
+	// chunk is the active chunk: every byte of it up to end is synced. Nil
+	// after a failure, until the chunk that fixes end is on disk; the failed
+	// file is never written to again.
+	chunk *wal.Chunk
+	end   wal.End
+	next  uint64 // sequence of the next record
+
+	header wal.Header // of the chunk made last; the next one takes its place
+	buffer []byte     // the records of one group, framed
+}
+
+// commit decides, writes and syncs one group and answers everybody in it.
+func (w *writer) commit(group []*batch) {
+	if err := w.prepare(group); err != nil {
+		answer(group, writeFailure(err))
+		return
+	}
+	mark := w.journal.index.begin()
+	next := w.frame(group)
+	if err := w.write(next); err != nil {
+		w.journal.index.rollback(mark)
+		w.fail(group, err)
+	}
+	answer(group, nil)
+}
+
+func answer(group []*batch, err error) {
+	for _, b := range group {
+		b.decided <- err
+	}
+}
+
+// prepare makes sure that there is a chunk to write the group to.
+func (w *writer) prepare(group []*batch) error {
+	if w.chunk == nil {
+		return w.roll()
+	}
+	size := w.chunk.Size()
+	for _, b := range group {
+		size += int64(b.size())
+	}
+	if size <= w.journal.options.ChunkBytes || w.chunk.Size() == wal.DataStart {
+		return nil
+	}
+	return w.roll()
+}
+
+// frame decides about every record of the group and frames those that are
+// stored. It returns the sequence behind the last one.
+func (w *writer) frame(group []*batch) (next uint64) {
+	w.buffer, next = w.buffer[:0], w.next
+	for _, b := range group {
+		start := 0
+		for i := range b.items {
+			it := &b.items[i]
+			payload := b.payloads[start:it.end]
+			start = it.end
+			it.entry.sequence = next
+			if !w.decide(it, &b.receipts[i]) {
+				continue
+			}
+			record := wal.Record{Sequence: next, Kind: uint8(it.kind), Payload: payload}
+			w.buffer = w.chunk.AppendRecord(w.buffer, record, it.check)
+			next++
+		}
+	}
+	return next
+}
+
+// decide fills in the receipt of one record and reports whether the record is
+// to be stored.
+func (w *writer) decide(it *item, r *store.Receipt) bool {
+	if it.unique {
+		if first, known := w.journal.index.claim(it.entry, it.time); known {
+			r.Status, r.Position = daybook.Duplicate, store.Position(first.sequence)
+			if first.digest != it.entry.digest {
+				r.Status, r.Err = daybook.Refused, conflict()
+			}
+			return false
+		}
+	}
+	r.Status, r.Position = daybook.Stored, store.Position(it.entry.sequence)
+	return true
+}
+
+// write writes and syncs the framed records, whose sequences end before next,
+// and shows them to readers. Nil means that they are kept.
+func (w *writer) write(next uint64) error {
+	if next == w.next {
+		return nil // duplicates only, and their first copies are synced
+	}
+	if err := w.chunk.Write(w.buffer); err != nil {
+		return err
+	}
+	if cap(w.buffer) > 2*maxGroup {
+		w.buffer = nil
+	}
+	started := time.Now()
+	if err := w.chunk.Sync(); err != nil {
+		return err
+	}
+	o := w.journal.options.Observe
+	o.Sync(time.Since(started))
+	o.Group(int(next - w.next))
+
+	w.next = next
+	w.end = wal.End{Chunk: w.chunk.ID, Offset: w.chunk.Size(), Sequence: next - 1}
+	w.journal.health.committed()
+	w.publish(w.journal.view.Load().with(w.end))
+	return nil
+}
+
+func (w *writer) publish(v *view) {
+	w.journal.view.Store(v)
+	w.journal.changed.send()
+}
+
+// fail gives up the active chunk after a failed write or sync: nobody knows
+// what is on the disk behind its end. The next chunk is made right away, before
+// the group is answered, so that what is answered as failed stays failed even
+// when the process is killed now.
+func (w *writer) fail(group []*batch, cause error) {
+	w.log.Error("journal write failed", "chunk", w.chunk.ID, "offset", w.end.Offset, "err", cause)
+	err := writeFailure(cause)
+	w.journal.health.failed(err)
+	for _, b := range group {
+		b.fail(store.Position(w.next), err)
+	}
+	if err := w.roll(); err == nil {
+		w.log.Info("journal continues in a new chunk", "chunk", w.chunk.ID)
+	}
+}
+
+// roll goes on to the next chunk.
+func (w *writer) roll() error {
+	if err := w.create(); err != nil {
+		w.journal.health.failed(writeFailure(err))
+		return err
+	}
+	w.journal.health.committed() // its header is synced: the disk takes writes
+	w.publish(w.journal.view.Load().follow(w.listed()))
+	return nil
+}
+
+// create makes the next chunk, whose header fixes the end of the one before.
+// Whether it succeeds or not, the active chunk is not written to again: the file
+// may exist even after an error, and then its header says where that one ends.
+func (w *writer) create() error {
+	w.drop()
+	h := w.header
+	h.ID++ // also after a failure: a chunk of that id may exist
+	h.First = w.next
+	h.Prev = w.end
+	h.Created = w.journal.options.Now()
+	h.Salt = newSalt()
+	w.header = h
+
+	chunk, err := wal.Create(w.journal.options.FS, w.dir, h)
+	if err != nil {
+		return err
+	}
+	w.chunk = chunk
+	w.end = wal.End{Chunk: h.ID, Offset: wal.DataStart, Sequence: h.First - 1}
+	w.journal.index.next(h.ID)
+	return nil
+}
+
+// listed is the active chunk as views have it.
+func (w *writer) listed() wal.Listed {
+	name := filepath.Join(w.dir, wal.ChunkName(w.header.ID))
+	return wal.Listed{Header: w.header, Name: name, Size: w.end.Offset, End: w.end}
+}
+
+// drop closes the active chunk. Its synced records stay, and readers have their
+// own descriptors.
+func (w *writer) drop() {
+	if w.chunk == nil {
+		return
+	}
+	if err := w.chunk.Close(); err != nil {
+		w.log.Warn("journal chunk not closed", "chunk", w.chunk.ID, "err", err)
+	}
+	w.chunk = nil
+}

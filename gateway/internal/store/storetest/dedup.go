@@ -1,0 +1,113 @@
+package storetest
+
+import (
+	"sync"
+	"testing"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/store"
+)
+
+func runDeduplicates(t *testing.T, open Open, traits Traits) {
+	t.Run("a copy is a duplicate of the first", func(t *testing.T) {
+		s := open(t)
+		first := appendAll(t, s, Events("a", 1))[0]
+		second := appendAll(t, s, Events("a", 1))[0]
+		if second.Status != daybook.Duplicate || second.ID != "a-0" || second.Err != nil {
+			t.Errorf("second receipt is %+v", second)
+		}
+		if second.Position != 0 && second.Position != first.Position {
+			t.Errorf("duplicate of position %d, stored at %d", second.Position, first.Position)
+		}
+	})
+	t.Run("a copy within one append is a duplicate", func(t *testing.T) {
+		receipts := appendAll(t, open(t), []store.Record{Event("c", "x"), Event("c", "x")})
+		if receipts[0].Status != daybook.Stored || receipts[1].Status != daybook.Duplicate {
+			t.Errorf("got %+v", receipts)
+		}
+	})
+	t.Run("the same id with other content is a conflict and the first stays", func(t *testing.T) {
+		s := open(t)
+		other := Event("c", "x")
+		other.Digest[0]++
+		appendAll(t, s, []store.Record{Event("c", "x")})
+		r := appendAll(t, s, []store.Record{other})[0]
+		if r.Status != daybook.Refused || daybook.CodeOf(r.Err) != daybook.Conflict {
+			t.Errorf("got %+v, want refused with a conflict", r)
+		}
+	})
+	t.Run("ids of different callers do not meet", func(t *testing.T) {
+		receipts := appendAll(t, open(t), []store.Record{Event("a", "x"), Event("b", "x")})
+		if receipts[1].Status != daybook.Stored {
+			t.Errorf("got %+v", receipts[1])
+		}
+	})
+	t.Run("records without an id are never duplicates", func(t *testing.T) {
+		summary := store.Record{Kind: store.KindSummary, Summary: []store.Count{{Caller: "c", Events: 1}}}
+		for _, r := range appendAll(t, open(t), []store.Record{summary, summary}) {
+			if r.Status != daybook.Stored {
+				t.Errorf("got %+v", r)
+			}
+		}
+	})
+	t.Run("a destination's dead letter is no duplicate of its event", func(t *testing.T) {
+		letter := Event("c", "x")
+		letter.Kind = store.KindRefused
+		letter.Refusal = &store.Refusal{Destination: "statsig", Reason: "rejected"}
+		for _, r := range appendAll(t, open(t), []store.Record{Event("c", "x"), letter, letter}) {
+			if r.Status != daybook.Stored {
+				t.Errorf("got %+v", r)
+			}
+		}
+	})
+	t.Run("of copies sent at the same time exactly one is stored", func(t *testing.T) { testStorm(t, open) })
+	if traits.SurvivesReopen {
+		t.Run("a copy sent after a restart is a duplicate", func(t *testing.T) {
+			s := open(t)
+			appendAll(t, s, Events("a", 3))
+			s = reopen(t, s, open)
+			for _, r := range appendAll(t, s, Events("a", 3)) {
+				if r.Status != daybook.Duplicate {
+					t.Errorf("got %+v", r)
+				}
+			}
+		})
+	}
+}
+
+func testStorm(t *testing.T, open Open) {
+	s := open(t)
+	var mu sync.Mutex
+	stored := map[string]int{}
+	var senders sync.WaitGroup
+	for range 8 {
+		senders.Go(func() {
+			receipts, err := s.Append(t.Context(), Events("a", 50))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, r := range receipts {
+				if r.Status == daybook.Stored {
+					stored[r.ID]++
+				}
+			}
+		})
+	}
+	senders.Wait()
+	for _, r := range Events("a", 50) {
+		if n := stored[r.Event.ID]; n != 1 {
+			t.Errorf("%s stored %d times", r.Event.ID, n)
+		}
+	}
+}
+
+func reopen(t *testing.T, s store.Store, open Open) store.Store {
+	t.Helper()
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return open(t)
+}

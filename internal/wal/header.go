@@ -1,0 +1,107 @@
+package wal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"time"
+)
+
+const (
+	magic         = "daybook\n"
+	formatVersion = 1
+
+	headerSize = 128
+	copyOffset = 4096 // the second copy stands in another sector
+
+	// DataStart is the offset of a chunk's first record.
+	DataStart = 2 * copyOffset
+)
+
+// A Header is the beginning of a chunk.
+type Header struct {
+	Store   [16]byte // names the journal; the same in all its chunks
+	Epoch   uint64   // grows when the journal is restored from a copy
+	ID      uint64   // of this chunk: from 1, greater than all before, never used again
+	First   uint64   // sequence of the first record this chunk can hold
+	Prev    End      // what this chunk follows
+	Created time.Time
+
+	// Salt is random and enters the check of every record, so that bytes with
+	// another origin never pass: a former life of the disk block, or a caller
+	// who puts the exact bytes of a record into the text of an event.
+	Salt [8]byte
+}
+
+// An End fixes where a chunk ends. Nothing behind Offset is ever read.
+type End struct {
+	Chunk    uint64 // zero: there is no such chunk
+	Offset   int64  // behind its last synced record
+	Sequence uint64 // of that record
+}
+
+// appendTo appends the encoded header and the zeros up to the first record.
+func (h *Header) appendTo(dst []byte) []byte {
+	var one [copyOffset]byte
+	b := append(one[:0], magic...)
+	b = binary.LittleEndian.AppendUint32(b, formatVersion)
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	b = append(b, h.Store[:]...)
+	for _, v := range [...]uint64{
+		h.Epoch, h.ID, h.First,
+		h.Prev.Chunk, uint64(h.Prev.Offset), h.Prev.Sequence,
+		uint64(h.Created.UnixNano()),
+	} {
+		b = binary.LittleEndian.AppendUint64(b, v)
+	}
+	copy(one[len(b):], h.Salt[:])
+	binary.LittleEndian.PutUint32(one[headerSize-4:], Checksum(one[:headerSize-4]))
+	dst = append(dst, one[:]...)
+	return append(dst, one[:]...)
+}
+
+// parseHeader reads the first of the two copies in b that is whole. b is what
+// could be read of the first DataStart bytes.
+func parseHeader(b []byte) (Header, error) {
+	h, err := parseHeaderCopy(b)
+	if err == nil || len(b) < copyOffset {
+		return h, err
+	}
+	second, err2 := parseHeaderCopy(b[copyOffset:])
+	if err2 != nil {
+		return h, err
+	}
+	return second, nil
+}
+
+func parseHeaderCopy(b []byte) (Header, error) {
+	if len(b) < headerSize {
+		return Header{}, fmt.Errorf("header: %d bytes, want %d", len(b), headerSize)
+	}
+	b = b[:headerSize]
+	// The check comes first: damage must not pass for a newer version.
+	if binary.LittleEndian.Uint32(b[headerSize-4:]) != Checksum(b[:headerSize-4]) || string(b[:8]) != magic {
+		return Header{}, fmt.Errorf("header: %w", errDamaged)
+	}
+	if v := binary.LittleEndian.Uint32(b[8:]); v > formatVersion {
+		return Header{}, fmt.Errorf("header: format %d, this program reads up to %d: %w", v, formatVersion, ErrVersion)
+	}
+	number := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+	h := Header{
+		Store: [16]byte(b[16:32]),
+		Epoch: number(32),
+		ID:    number(40),
+		First: number(48),
+		Prev:  End{Chunk: number(56), Offset: int64(number(64)), Sequence: number(72)},
+
+		Created: time.Unix(0, int64(number(80))).UTC(),
+		Salt:    [8]byte(b[88:96]),
+	}
+	if h.ID == 0 || h.First == 0 || h.Prev.Offset < 0 {
+		return Header{}, fmt.Errorf("header: %w", errDamaged)
+	}
+	return h, nil
+}
+
+// seed is where the check of every frame of this chunk starts.
+func (h *Header) seed() uint32 { return crc32.Checksum(h.Salt[:], castagnoli) }

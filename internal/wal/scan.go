@@ -1,0 +1,165 @@
+package wal
+
+import (
+	"fmt"
+	"io"
+)
+
+// A Scanner reads the records of one chunk in order. It never reads behind the
+// chunk's end, never stops at damage, and never holds more than the longest
+// record that fits into the file.
+type Scanner struct {
+	// Damaged is told about everything that had to be skipped, once for each
+	// stretch. Nil means nobody is.
+	Damaged func(Damage)
+
+	chunk  Listed
+	seed   uint32
+	window window
+	limit  int64  // nothing at or behind it is read
+	offset int64  // of the next record
+	next   uint64 // sequence expected there
+	torn   bool
+	done   bool
+	err    error
+}
+
+// Damage is a stretch of a chunk that holds no record where some should be.
+type Damage struct {
+	Offset int64  // where the stretch begins
+	First  uint64 // sequence of the first record lost
+	Last   uint64 // of the last one
+	What   string // what is wrong, for people
+}
+
+// Records is how many records were lost.
+func (d Damage) Records() uint64 { return d.Last - d.First + 1 }
+
+// Scan returns a Scanner over file, which holds the chunk c.
+func Scan(file io.ReaderAt, c Listed) *Scanner {
+	limit := c.Size
+	if c.End.Chunk != 0 {
+		limit = min(limit, c.End.Offset)
+	}
+	return &Scanner{
+		chunk:  c,
+		seed:   c.seed(),
+		window: window{file: file, limit: limit},
+		limit:  limit,
+		offset: DataStart,
+		next:   c.First,
+		done:   c.Err != nil,
+	}
+}
+
+// StartAt continues at offset, where the record with the given sequence begins:
+// both from an earlier scan of the same chunk.
+func (s *Scanner) StartAt(offset int64, sequence uint64) { s.offset, s.next = offset, sequence }
+
+// Next returns the next whole record. Its payload is valid until the next call.
+// False means that there is none, or that the file could not be read: see Err.
+func (s *Scanner) Next() (Record, bool) {
+	if s.done {
+		return Record{}, false
+	}
+	r, ok := s.find(s.offset)
+	if !ok {
+		s.done = true
+		if s.err == nil {
+			s.finish()
+		}
+		return Record{}, false
+	}
+	if r.Offset != s.offset || r.Sequence != s.next {
+		s.report(r.Sequence-1, "no whole record")
+	}
+	s.offset = r.Offset + int64(RecordSize(len(r.Payload)))
+	s.next = r.Sequence + 1
+	return r, true
+}
+
+// Err returns why the file could not be read. It says nothing about damage.
+func (s *Scanner) Err() error { return s.err }
+
+// End is where the last record returned by Next ends.
+func (s *Scanner) End() End {
+	return End{Chunk: s.chunk.ID, Offset: s.offset, Sequence: s.next - 1}
+}
+
+// Torn reports whether bytes that are no record follow the end of a chunk whose
+// end no header states: a write was under way when the machine stopped.
+func (s *Scanner) Torn() bool { return s.torn }
+
+// find returns the first whole record at or behind offset.
+func (s *Scanner) find(offset int64) (Record, bool) {
+	for offset+frameSize <= s.limit && s.err == nil {
+		f, ok := s.frameAt(offset)
+		if !ok {
+			offset += alignment
+			continue
+		}
+		if r, ok := s.recordAt(offset, f); ok {
+			return r, true
+		}
+		// The frame is right, so its length can be trusted: only the payload
+		// is lost.
+		offset += int64(RecordSize(int(f.length)))
+	}
+	return Record{}, false
+}
+
+// frameAt returns the frame at offset, if a record of this chunk that can
+// follow the last one begins there.
+func (s *Scanner) frameAt(offset int64) (frame, bool) {
+	b, err := s.window.bytes(offset, frameSize)
+	if err != nil {
+		s.err = err
+		return frame{}, false
+	}
+	f, ok := parseFrame(b, s.seed, s.chunk.ID)
+	switch {
+	case !ok, f.sequence < s.next, offset+int64(RecordSize(int(f.length))) > s.limit:
+		return frame{}, false
+	case s.chunk.Until != 0 && f.sequence >= s.chunk.Until:
+		return frame{}, false
+	}
+	return f, true
+}
+
+func (s *Scanner) recordAt(offset int64, f frame) (Record, bool) {
+	b, err := s.window.bytes(offset, frameSize+int(f.length))
+	if err != nil {
+		s.err = err
+		return Record{}, false
+	}
+	payload := b[frameSize:]
+	if Checksum(payload) != f.payloadCheck {
+		return Record{}, false
+	}
+	return Record{Sequence: f.sequence, Kind: f.kind, Offset: offset, Payload: payload}, true
+}
+
+// finish judges what lies between the last record and the limit.
+func (s *Scanner) finish() {
+	end := s.chunk.End
+	if end.Chunk == 0 {
+		s.torn = !s.window.zeros(s.offset)
+		return
+	}
+	switch {
+	case s.next > end.Sequence:
+	case s.chunk.Size < end.Offset:
+		s.report(end.Sequence, fmt.Sprintf("the file has %d bytes, %d were synced", s.chunk.Size, end.Offset))
+	default:
+		s.report(end.Sequence, "no whole record")
+	}
+}
+
+// report names the records from the expected one up to last as lost. Nothing
+// is lost, and nothing said, where garbage stands between two neighbours.
+func (s *Scanner) report(last uint64, what string) {
+	if s.Damaged == nil || last < s.next {
+		return
+	}
+	s.Damaged(Damage{Offset: s.offset, First: s.next, Last: last, What: what})
+}
