@@ -300,7 +300,7 @@ func TestGatewaySendsLinesAsTheyAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := [][]byte{
-		[]byte(`{"event_name":"a", "n":1e400, "event_id":"a"}` + "\r\n"),
+		[]byte(`{"event_name":"a", "n":12345678901234567890.10, "event_id":"a"}` + "\r\n"),
 		[]byte("{\"event_name\":\n\"b\"}"),
 		[]byte(`{"event_name":"c"`), // together with d an object of its own
 		[]byte(`}`),
@@ -321,7 +321,7 @@ func TestGatewaySendsLinesAsTheyAre(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("outcomes %q, want %q", got, want)
 	}
-	want = []string{`{"event_name":"a", "n":1e400, "event_id":"a"}`, `{"event_name":"f","event_id":"f"}`}
+	want = []string{`{"event_name":"a", "n":12345678901234567890.10, "event_id":"a"}`, `{"event_name":"f","event_id":"f"}`}
 	if sent := g.only(t).lines; !reflect.DeepEqual(sent, want) {
 		t.Errorf("sent %q, want %q", sent, want)
 	}
