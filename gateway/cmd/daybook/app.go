@@ -31,7 +31,8 @@ type app struct {
 
 	stdinIsTerminal, stdoutIsTerminal, stderrIsTerminal bool
 
-	env func(name string) (value string, ok bool)
+	env     func(name string) (value string, ok bool)
+	program string // what a person types to run daybook
 
 	// Persistent flags.
 	file    string            // --config

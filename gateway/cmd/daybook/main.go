@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -14,6 +15,16 @@ func main() {
 		stdoutIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		stderrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		env:              os.LookupEnv,
+		program:          programName(os.Args[0]),
 	}
 	os.Exit(a.run(os.Args[1:]))
+}
+
+// programName is what a person types to run this program again: the name as
+// it was typed, but for the temporary path of "go run".
+func programName(arg0 string) string {
+	if strings.HasPrefix(arg0, os.TempDir()) {
+		return "daybook"
+	}
+	return arg0
 }

@@ -1,14 +1,70 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"daybook.dev/gateway/internal/serve"
+)
 
 func newServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return nil },
+		Long: "Run the gateway until SIGINT or SIGTERM. It then answers what it has begun and stops; a second signal stops it at once.\n\n" +
+			"Every flag below is a key of the configuration file and a variable of the environment too:\n" +
+			"--ingest-listen is ingest.listen and DAYBOOK_INGEST_LISTEN. A flag counts before the environment, the environment before the file.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
 	}
 	a.configFlags(cmd.Flags())
 	return cmd
+}
+
+func (a *app) serve(ctx context.Context) error {
+	c, from, err := a.config()
+	if err != nil {
+		return err
+	}
+	log := serve.NewLog(a.stderr, a.stderrIsTerminal, c.Log)
+	build := serve.ReadBuild()
+	g, err := serve.Open(ctx, c, serve.Options{Log: log, Build: build, Ephemeral: serve.EphemeralDisk(a.env), From: from})
+	if err != nil {
+		return err
+	}
+	if a.stderrIsTerminal {
+		a.firstScreen(g, c, build)
+	} else {
+		log.Info("daybook serves", "version", build.Version, "ingest", g.IngestURL(),
+			"operations", g.OperationsURL(), "data", c.Data, "durability", g.Durability().String())
+	}
+	return runUntilSignal(ctx, g)
+}
+
+// runUntilSignal serves until the first SIGINT or SIGTERM. The second one makes
+// the stop stop waiting.
+func runUntilSignal(ctx context.Context, g *serve.Gateway) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- g.Run(ctx) }()
+	for {
+		select {
+		case err := <-stopped:
+			return err
+		case <-signals:
+			if ctx.Err() != nil {
+				g.StopNow()
+			}
+			cancel()
+		}
+	}
 }

@@ -53,12 +53,15 @@ func sameAddress(c Config, _ Origins) error {
 	return fmt.Errorf("operations.listen: %s is ingest.listen too: write operations.listen: ingest to share the port", c.Operations.Listen)
 }
 
+// memoryHoldsRequest: a request is charged as it arrives, again decompressed,
+// and again for the events decoded from it.
 func memoryHoldsRequest(c Config, _ Origins) error {
-	if c.Limits.Memory >= c.Limits.Decompressed+c.Limits.Request {
+	need := c.Limits.Request + 2*c.Limits.Decompressed
+	if c.Limits.Memory >= need {
 		return nil
 	}
-	return fmt.Errorf("limits.memory: %s is less than limits.request and limits.decompressed together (%s): the largest request could never get in",
-		c.Limits.Memory, c.Limits.Decompressed+c.Limits.Request)
+	return fmt.Errorf("limits.memory: %s is less than limits.request and twice limits.decompressed, %s: the largest request could never get in",
+		c.Limits.Memory, need)
 }
 
 func requestHoldsEvent(c Config, _ Origins) error {

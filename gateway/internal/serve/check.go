@@ -1,0 +1,165 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"daybook.dev/internal/wal"
+)
+
+// A Finding is one line of a check: what would happen, or what stands in the
+// way.
+type Finding struct {
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+// Check says what a gateway with this configuration would do, without opening
+// one. Ephemeral is as in [Options].
+func Check(c Config, from Origins, ephemeral string) []Finding {
+	c = c.withDefaults()
+	findings := []Finding{
+		{"ingest", true, c.Ingest.Listen.URL() + ": " + c.WhoMaySend() + inUse(c.Ingest.Listen)},
+		{"operations", true, c.operationsURL() + ": " + c.WhoMayRead() + inUse(c.Operations.Listen)},
+		checkData(c, ephemeral),
+		{"delivery", true, Delivery},
+	}
+	for _, problem := range c.Problems(from) {
+		findings = append(findings, Finding{"rules", false, problem.Error()})
+	}
+	return findings
+}
+
+// Delivery says where events go from here, in this version.
+const Delivery = "nowhere yet: events are kept in the journal"
+
+// WhoMaySend says it in a sentence's end.
+func (c Config) WhoMaySend() string {
+	if c.Ingest.Listen.Loopback() {
+		return "anybody on this machine may send"
+	}
+	return "anybody who can reach this port may send"
+}
+
+// WhoMayRead says it in a sentence's end.
+func (c Config) WhoMayRead() string {
+	if c.Operations.Listen.Loopback() {
+		return "anybody on this machine may read"
+	}
+	return "whoever has the operations token may read"
+}
+
+func (c Config) operationsURL() string {
+	if c.Operations.Listen == OnIngest {
+		return c.Ingest.Listen.URL() + "/-"
+	}
+	return c.Operations.Listen.URL()
+}
+
+// inUse remarks that a port is taken. That is no problem of the configuration:
+// it may be checked beside the gateway that runs with it.
+func inUse(at Address) string {
+	if at == OnIngest {
+		return ""
+	}
+	l, err := net.Listen("tcp", string(at))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return " (in use now)"
+	}
+	if err == nil {
+		_ = l.Close()
+	}
+	return ""
+}
+
+// checkData judges the disk that the data directory is or would be on.
+func checkData(c Config, ephemeral string) Finding {
+	found := Finding{Check: "data", Detail: c.Data}
+	dir, missing, err := nearestDirectory(c.Data)
+	if err == nil {
+		err = writable(dir)
+	}
+	var volume wal.Volume
+	if err == nil {
+		volume, err = wal.OS{}.Volume(dir)
+	}
+	if err != nil {
+		found.Detail += ": " + err.Error()
+		return found
+	}
+	if missing {
+		found.Detail += " (will be made)"
+	}
+	found.Detail += ": " + volume.Kind
+	if volume.Free >= 0 {
+		found.Detail += ", " + HumanBytes(uint64(volume.Free)) + " free"
+	}
+	verdict := diskVerdict(volume, ephemeral, c.AllowEphemeral)
+	found.OK = verdict.OK
+	found.Detail += verdict.Detail
+	return found
+}
+
+// diskVerdict says what a sync there is worth.
+func diskVerdict(v wal.Volume, ephemeral string, allowed bool) Finding {
+	switch {
+	case v.Network:
+		return Finding{Detail: "; a network file system keeps neither syncs nor locks reliably: use a local disk"}
+	case !v.Memory && ephemeral == "":
+		return Finding{OK: true, Detail: "; an OK means fsync"}
+	case allowed:
+		return Finding{OK: true, Detail: "; it is memory, which allow_ephemeral accepts: an OK means memory"}
+	case ephemeral != "":
+		return Finding{Detail: "; it is memory (" + ephemeral + "): use a disk, or --allow-ephemeral to accept that"}
+	}
+	return Finding{Detail: "; it is memory: use a disk, or --allow-ephemeral to accept that"}
+}
+
+// nearestDirectory returns dir, or the nearest folder above it that exists.
+func nearestDirectory(dir string) (nearest string, missing bool, err error) {
+	dir, err = filepath.Abs(dir)
+	for err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(dir); err == nil && !info.IsDir() {
+			return "", false, fmt.Errorf("%s is not a directory", dir)
+		}
+		if err == nil {
+			return dir, missing, nil
+		}
+		if !errors.Is(err, os.ErrNotExist) || filepath.Dir(dir) == dir {
+			break
+		}
+		dir, missing, err = filepath.Dir(dir), true, nil
+	}
+	return "", false, err
+}
+
+// writable makes a file in dir and removes it.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".daybook-check-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// HumanBytes rounds to three digits: "103 GB".
+func HumanBytes(n uint64) string {
+	const units = "kMGTPE"
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n)/1000, 0
+	for value >= 999.5 && unit < len(units)-1 {
+		value, unit = value/1000, unit+1
+	}
+	if value < 10 {
+		return fmt.Sprintf("%.1f %cB", value, units[unit])
+	}
+	return fmt.Sprintf("%.0f %cB", value, units[unit])
+}

@@ -1,0 +1,168 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/intake/plainhttp"
+	"daybook.dev/gateway/internal/operations"
+	"daybook.dev/gateway/internal/store/journal"
+)
+
+// A Gateway is a running Daybook. Open wires it like this; whoever stands
+// lower was opened earlier and is closed later:
+//
+//	ingest listener                     operations listener
+//	      │                                     │
+//	/health /ready  POST /v1/events     /health /ready /version /metrics /v1/tail
+//	      │               │                │                       │        │
+//	      │        plainhttp.Handler       │                    metrics     │
+//	      │               │                │                       ▲        │
+//	      │        accept.Accepter ── observe ── batchLog, metrics ┘        │
+//	      │               │                │                                │
+//	      └─ ready ── journal.Journal ─────┴────────────────────────────────┘
+type Gateway struct {
+	config  Config // complete
+	log     *slog.Logger
+	metrics *metrics
+	journal *journal.Journal
+
+	ingest     *listener
+	operations *listener // nil = on the ingest port
+
+	stopping atomic.Bool
+
+	// stopNow ends the patience of a stop that is under way; streams ends the
+	// tails, which would otherwise never finish.
+	stopNow, streams        context.Context
+	endPatience, endStreams context.CancelFunc
+}
+
+// Options are what Open needs besides the configuration. The zero value works.
+type Options struct {
+	Log   *slog.Logger // nil = discard
+	Build Build        // shown by /version
+
+	// Ephemeral says why the platform's disk is memory; see [EphemeralDisk].
+	Ephemeral string
+
+	// From says who set what, for the sentences about problems.
+	From Origins
+}
+
+// Open opens the parts of a gateway in order: journal, accept, intakes,
+// operations, listeners. Nil means that both ports are bound and that Run can
+// serve them; after an error nothing is left open.
+func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
+	c = c.withDefaults()
+	if problems := c.Problems(o.From); len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	g := &Gateway{config: c, log: o.Log, metrics: newMetrics(o.Build)}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	g.stopNow, g.endPatience = context.WithCancel(context.Background())
+	g.streams, g.endStreams = context.WithCancel(context.Background())
+	if err := g.openJournal(ctx, o.Ephemeral); err != nil {
+		return nil, err
+	}
+	if err := g.listen(ctx, g.intakes(g.accepter()), g.operationsRoutes(o.Build)); err != nil {
+		return nil, errors.Join(err, g.journal.Close(ctx))
+	}
+	return g, nil
+}
+
+func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
+	j, err := journal.Open(ctx, journal.Options{
+		Dir:            g.config.Data,
+		AllowEphemeral: g.config.AllowEphemeral,
+		Ephemeral:      ephemeral,
+		DedupWindow:    g.config.Dedup.Window,
+		Log:            g.log,
+		Observe:        g.metrics.observeJournal(),
+	})
+	if err != nil {
+		return err
+	}
+	g.journal = j
+	return nil
+}
+
+// accepter is the way of every event, whichever protocol it came by.
+func (g *Gateway) accepter() *accept.Accepter {
+	batches := newBatchLog(g.log, g.config.Log)
+	return &accept.Accepter{
+		Admit:    &admit.Admitter{Limits: admit.Limits{EventBytes: int(g.config.Limits.Event)}},
+		Store:    g.journal,
+		Instance: g.config.Instance,
+		Observe: func(b accept.Batch, outcomes []daybook.Outcome) {
+			g.metrics.count(b, outcomes)
+			batches.observe(b, outcomes)
+		},
+	}
+}
+
+// intakes returns the routes of the protocols. They share one budget for what
+// is in memory.
+func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
+	limits := g.config.Limits
+	budget := intake.NewBudget(int64(limits.Memory))
+	budget.Shed = g.metrics.countShed
+	body := &intake.Body{MaxBytes: int64(limits.Request), MaxDecoded: int64(limits.Decompressed), Budget: budget}
+
+	routes := http.NewServeMux()
+	routes.Handle("/v1/events", g.metrics.timed(plainhttp.Protocol, &plainhttp.Handler{
+		Accept: a.Accept, Body: body, Durability: g.journal.Durability(), MaxEvents: limits.Batch,
+		Report: g.metrics.countClientDrops, Log: g.log,
+	}))
+	operations.Probes(routes, g.ready)
+	return routes
+}
+
+func (g *Gateway) operationsRoutes(b Build) http.Handler {
+	guard := operations.Guard{Host: g.config.Operations.Listen.ownHost()}
+	if !g.config.Operations.Listen.Loopback() {
+		guard.Token = string(g.config.Operations.Token)
+	}
+	return operations.New(operations.Options{
+		Ready:   g.ready,
+		Events:  g.journal,
+		Streams: g.streams,
+		Failed:  func(err error) { g.log.Error("tail cannot read the journal", "err", err) },
+		Metrics: g.metrics.handler(),
+		Version: b,
+		Guard:   guard,
+	})
+}
+
+var errStopping = errors.New("the gateway is stopping")
+
+// Durability is what an OK of this gateway rests on.
+func (g *Gateway) Durability() daybook.Durability { return g.journal.Durability() }
+
+// ready returns nil when an event could be stored now.
+func (g *Gateway) ready(ctx context.Context) error {
+	if g.stopping.Load() {
+		return errStopping
+	}
+	return g.journal.Ready(ctx)
+}
+
+// EphemeralDisk says why the platform's disk is memory, or "" when it is not
+// known to be: Cloud Run and its kin set K_SERVICE and give a file system in
+// memory whatever it calls itself.
+func EphemeralDisk(env func(string) (string, bool)) string {
+	if name, ok := env("K_SERVICE"); ok && name != "" {
+		return fmt.Sprintf("K_SERVICE is set (%s)", name)
+	}
+	return ""
+}

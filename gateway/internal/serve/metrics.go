@@ -1,0 +1,114 @@
+package serve
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/store/journal"
+)
+
+// metrics are what the gateway counts. Labels are bounded: callers are
+// configured, protocols, statuses and reasons are ours. Never an event's name.
+type metrics struct {
+	registry *prometheus.Registry
+
+	events   *prometheus.CounterVec
+	requests *prometheus.HistogramVec
+	shed     *prometheus.CounterVec
+	dropped  *prometheus.CounterVec
+	appends  prometheus.Histogram
+	syncs    prometheus.Histogram
+	groups   prometheus.Histogram
+}
+
+// Bucket limits: from a disk with a cache that survives power loss (0.1 ms) to
+// one that hangs.
+var (
+	secondBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	groupBuckets  = prometheus.ExponentialBuckets(1, 4, 9) // 1 … 65,536 events
+)
+
+func newMetrics(b Build) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_events_total", Help: "Events received, by what became of them.",
+		}, []string{"caller", "protocol", "status", "reason"}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "daybook_request_seconds", Help: "Time from the first byte of a request to its answer.", Buckets: secondBuckets,
+		}, []string{"protocol"}),
+		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_requests_shed_total", Help: "Requests turned away because there was too much to do.",
+		}, []string{"reason"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_client_dropped_total", Help: "Events that clients say they dropped before sending them.",
+		}, []string{"caller", "reason"}),
+		appends: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "daybook_store_append_seconds", Help: "Time of an append, waiting and sync included.", Buckets: secondBuckets,
+		}),
+		syncs: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "daybook_store_sync_seconds", Help: "Time of one sync of the disk.", Buckets: secondBuckets,
+		}),
+		groups: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "daybook_store_group_events", Help: "Events that shared one sync.", Buckets: groupBuckets,
+		}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "daybook_build_info", Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.dropped, m.appends, m.syncs, m.groups, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// handler serves the metrics as Prometheus reads them.
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// observeJournal is what the journal reports to.
+func (m *metrics) observeJournal() journal.Observer {
+	return journal.Observer{
+		Append: func(d time.Duration) { m.appends.Observe(d.Seconds()) },
+		Sync:   func(d time.Duration) { m.syncs.Observe(d.Seconds()) },
+		Group:  func(events int) { m.groups.Observe(float64(events)) },
+	}
+}
+
+// count adds the outcomes of a batch. Most batches have one outcome throughout,
+// so equal neighbours are added together.
+func (m *metrics) count(b accept.Batch, outcomes []daybook.Outcome) {
+	for start, i := 0, 0; i < len(outcomes); start = i {
+		first := &outcomes[start]
+		for i < len(outcomes) && outcomes[i].Status == first.Status && outcomes[i].Reason == first.Reason {
+			i++
+		}
+		m.events.WithLabelValues(b.Caller.Name, b.Protocol, first.Status.String(), first.Reason).Add(float64(i - start))
+	}
+}
+
+// countShed is told why a request was turned away.
+func (m *metrics) countShed(reason string) { m.shed.WithLabelValues(reason).Inc() }
+
+// countClientDrops is told what a client reports to have dropped.
+func (m *metrics) countClientDrops(caller, reason string, events uint64) {
+	m.dropped.WithLabelValues(caller, reason).Add(float64(events))
+}
+
+// timed measures the requests of one protocol.
+func (m *metrics) timed(protocol string, next http.Handler) http.Handler {
+	seconds := m.requests.WithLabelValues(protocol)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		next.ServeHTTP(w, r)
+		seconds.Observe(time.Since(begin).Seconds())
+	})
+}

@@ -1,0 +1,104 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// closeWithin is how long the journal may take to finish the appends under way
+// when everything else has stopped: more than a sync takes on a disk that works.
+const closeWithin = 5 * time.Second
+
+// Run serves until ctx ends or a listener fails, then stops the gateway. Nil
+// means that it has stopped cleanly: every request begun was answered, or was
+// cut off when its time was over, and the journal is closed. Call it once.
+func (g *Gateway) Run(ctx context.Context) error {
+	failed := make(chan error, 2)
+	var serving sync.WaitGroup
+	for _, l := range g.listeners() {
+		serving.Go(func() {
+			if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("listener %s: %w", l.Addr(), err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	err = errors.Join(err, g.stop())
+	serving.Wait()
+	return err
+}
+
+// StopNow makes a stop stop waiting. It is for the second signal.
+func (g *Gateway) StopNow() { g.endPatience() }
+
+// stop has two phases, so that load balancers notice before the door closes.
+func (g *Gateway) stop() error {
+	g.stopping.Store(true)
+	g.log.Info("stopping: not ready", "delay", g.config.Stop.Delay)
+	g.pause(g.config.Stop.Delay)
+
+	g.log.Info("stopping: answering what has begun", "within", g.config.Stop.Within)
+	ctx, cancel := context.WithTimeout(g.stopNow, g.config.Stop.Within)
+	defer cancel()
+	g.endStreams()
+	for _, l := range g.listeners() {
+		g.drain(ctx, l)
+	}
+	g.endPatience()
+
+	ctx, cancel = context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	err := g.journal.Close(ctx)
+	if err == nil {
+		g.log.Info("stopped")
+	}
+	return err
+}
+
+func (g *Gateway) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.stopNow.Done():
+	}
+}
+
+// drain waits for the requests of l, and cuts off those that are not answered
+// when ctx ends. Their callers do not know what was stored and send again.
+func (g *Gateway) drain(ctx context.Context, l *listener) {
+	if err := l.server.Shutdown(ctx); err != nil {
+		g.log.Warn("requests were cut off", "listener", l.Addr(), "err", err)
+		_ = l.server.Close() // closes every connection; its error is the listener's, closed already
+	}
+}
+
+// listeners lists ingest first: while it drains, operations still answers.
+func (g *Gateway) listeners() []*listener {
+	if g.operations == nil {
+		return []*listener{g.ingest}
+	}
+	return []*listener{g.ingest, g.operations}
+}
+
+// IngestURL is where events are received.
+func (g *Gateway) IngestURL() string { return Address(g.ingest.Addr().String()).URL() }
+
+// OperationsURL is what the operations routes follow.
+func (g *Gateway) OperationsURL() string {
+	if g.operations == nil {
+		return g.IngestURL() + "/-"
+	}
+	return Address(g.operations.Addr().String()).URL()
+}
+
+// Config is the configuration in effect, complete.
+func (g *Gateway) Config() Config { return g.config }

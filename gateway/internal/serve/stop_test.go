@@ -1,0 +1,174 @@
+package serve_test
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"testing"
+	"time"
+
+	"daybook.dev/gateway/internal/serve"
+)
+
+// until asks again and again, as a load balancer does, until the answer is as
+// wanted.
+func (r *running) until(url string, want func(status int, body string) bool) {
+	r.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		status, body := r.do("GET", url, "")
+		if want(status, body) {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s: still %d %s", url, status, body)
+		}
+	}
+}
+
+func notReady(status int, body string) bool {
+	return status == http.StatusServiceUnavailable && strings.Contains(body, "stopping")
+}
+
+func unreachable(status int, _ string) bool { return status == 0 }
+
+// A slowRequest has been begun and waits for the rest of its body.
+type slowRequest struct {
+	rest   io.WriteCloser
+	answer chan answer
+}
+
+type answer struct {
+	status int
+	err    error
+}
+
+// begin starts to send an event and returns when the gateway reads its body.
+func (r *running) begin(protocols *http.Protocols) slowRequest {
+	r.t.Helper()
+	body, rest := io.Pipe()
+	reading := make(chan struct{})
+	ctx := httptrace.WithClientTrace(r.t.Context(), &httptrace.ClientTrace{Got100Continue: func() { close(reading) }})
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.IngestURL()+"/v1/events", body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request.Header.Set("Expect", "100-continue")
+	transport := &http.Transport{ExpectContinueTimeout: time.Minute, Protocols: protocols}
+	s := slowRequest{rest: rest, answer: make(chan answer, 1)}
+	go func() {
+		defer transport.CloseIdleConnections()
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			s.answer <- answer{err: err}
+			return
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+		s.answer <- answer{status: response.StatusCode}
+	}()
+	<-reading
+	return s
+}
+
+func TestAStopBeginsWithNotReadyWhileEventsAreStillAccepted(t *testing.T) {
+	g := start(t, serve.Config{Stop: serve.Stop{Delay: time.Hour}})
+	g.stop()
+	g.until(g.IngestURL()+"/ready", notReady)
+	g.until(g.OperationsURL()+"/ready", notReady)
+	if status, body := g.do("GET", g.IngestURL()+"/health", ""); status != 200 {
+		t.Errorf("/health: %d %s: a gateway that stops is alive", status, body)
+	}
+	if status, body := g.do("POST", g.IngestURL()+"/v1/events", `{"event_name":"late"}`); status != 200 {
+		t.Errorf("an event during the delay: %d %s", status, body)
+	}
+	g.StopNow()
+	if err := <-g.stopped; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestWhatWasBegunIsAnsweredBeforeTheGatewayEnds(t *testing.T) {
+	http2 := new(http.Protocols)
+	http2.SetUnencryptedHTTP2(true)
+	for name, protocols := range map[string]*http.Protocols{"HTTP/1.1": nil, "HTTP/2": http2} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t, serve.Config{Stop: serve.Stop{Within: time.Minute}})
+			request := g.begin(protocols)
+			g.stop()
+			g.client.CloseIdleConnections()
+			g.until(g.IngestURL()+"/health", unreachable)
+			if status, _ := g.do("GET", g.OperationsURL()+"/ready", ""); status != http.StatusServiceUnavailable {
+				t.Errorf("operations while ingest drains: %d", status)
+			}
+			if _, err := io.WriteString(request.rest, `{"event_name":"slow"}`); err != nil {
+				t.Fatal(err)
+			}
+			_ = request.rest.Close()
+			if got := <-request.answer; got.status != 200 {
+				t.Errorf("the request that was begun: %+v", got)
+			}
+			g.client.CloseIdleConnections()
+			if err := <-g.stopped; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		})
+	}
+}
+
+func TestARequestThatTakesLongerThanAllowedIsCutOff(t *testing.T) {
+	for name, stop := range map[string]func(*running){
+		"when the time is over": func(r *running) { r.stop() },
+		"by the second signal": func(r *running) {
+			r.stop()
+			r.client.CloseIdleConnections()
+			r.until(r.IngestURL()+"/health", unreachable)
+			r.StopNow()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within := time.Hour
+			if strings.HasPrefix(name, "when") {
+				within = 50 * time.Millisecond
+			}
+			g := start(t, serve.Config{Stop: serve.Stop{Within: within}})
+			request := g.begin(nil)
+			stop(g)
+			if err := <-g.stopped; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+			_ = request.rest.Close()
+			if got := <-request.answer; got.status == 200 {
+				t.Errorf("answered %+v", got)
+			}
+		})
+	}
+}
+
+func TestATailEndsWhenTheGatewayStops(t *testing.T) {
+	g := start(t, serve.Config{Stop: serve.Stop{Within: time.Hour}})
+	g.do("POST", g.IngestURL()+"/v1/events", `{"event_name":"hello"}`)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.OperationsURL()+"/v1/tail?n=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := g.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewReader(response.Body)
+	if line, err := lines.ReadString('\n'); err != nil || line != "id: 1\n" {
+		t.Fatalf("first line %q, %v", line, err)
+	}
+	g.stop()
+	if _, err := io.ReadAll(lines); err != nil {
+		t.Errorf("the stream was cut, not ended: %v", err)
+	}
+	g.client.CloseIdleConnections()
+	if err := <-g.stopped; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
