@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -65,6 +66,9 @@ func List(fs FS, dir string) ([]Listed, error) {
 			continue
 		}
 		c, err := inspect(fs, filepath.Join(dir, name), id)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // removed since: the directory belongs to a running process
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

@@ -18,23 +18,33 @@ import (
 // An FS is the part of a file system that chunk files need. It is an interface
 // so that tests can fail or tear any single call.
 type FS interface {
+	Files
+	Directories
+}
+
+// Files makes, opens and moves files.
+type Files interface {
 	// Create makes a new file for reading and writing. It fails with
 	// fs.ErrExist when there is one.
 	Create(name string) (File, error)
 	// Open opens a file for reading and syncing.
 	Open(name string) (File, error)
-	// Names returns the names in a directory, sorted.
-	Names(dir string) ([]string, error)
 	// Rename replaces to by from.
 	Rename(from, to string) error
 	// Remove removes a file.
 	Remove(name string) error
+}
+
+// Directories is what is done to a directory as a whole.
+type Directories interface {
 	// Mkdir makes a directory only its owner can enter, and its parents. Nil
 	// when it is there already.
 	Mkdir(dir string) error
+	// Names returns the names in a directory, sorted.
+	Names(dir string) ([]string, error)
 	// SyncDir returns nil when the names in dir are kept.
 	SyncDir(dir string) error
-	// Lock holds name for this process until closed. It fails with a
+	// Lock holds the file name for this process until closed. It fails with a
 	// *LockedError when another process holds it. note is left in the file
 	// for whoever is refused.
 	Lock(name, note string) (io.Closer, error)

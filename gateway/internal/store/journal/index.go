@@ -106,7 +106,7 @@ func (x *index) look(g *generation, key store.Key) (entry, bool) {
 func (x *index) next(chunk uint64) {
 	if x.chunk != 0 {
 		g := generation{chunk: x.chunk, newest: x.active.newest, keys: x.active}
-		x.replace(g)
+		x.replace(g) // its keys stay known while the file is written
 		x.work <- g
 	}
 	x.active, x.chunk = &keyset{}, chunk
@@ -115,15 +115,20 @@ func (x *index) next(chunk uint64) {
 // seal writes key files until close.
 func (x *index) seal() {
 	for g := range x.work {
-		file, err := x.files.write(g.chunk, g.keys.(*keyset))
-		if err != nil {
-			// The keys stay in memory, and the next start makes the file.
-			x.log.Warn("journal key file not written", "chunk", g.chunk, "err", err)
-			continue
-		}
-		g.keys = file
-		x.replace(g)
+		x.store(g.chunk, g.keys.(*keyset))
 	}
+}
+
+// store writes the key file of a sealed chunk and keeps only that. When it
+// cannot be written the keys stay in memory, and the next start tries again.
+func (x *index) store(chunk uint64, keys *keyset) {
+	g := generation{chunk: chunk, newest: keys.newest, keys: keys}
+	if file, err := x.files.write(chunk, keys); err == nil {
+		g.keys = file
+	} else {
+		x.log.Warn("journal key file not written", "chunk", chunk, "err", err)
+	}
+	x.replace(g)
 }
 
 func (x *index) close() { close(x.work) }

@@ -96,6 +96,7 @@ type Journal struct {
 	health  *health
 	damage  *damage
 	places  places
+	first   atomic.Pointer[received] // of the oldest record, once it was asked for
 
 	// view is what readers may see. Every byte before the ends it names is
 	// synced and never written again, so readers need no lock against the

@@ -46,9 +46,9 @@ type keyFile struct {
 	filter         filter
 }
 
-func (k keyFiles) name(chunk uint64) string {
-	return filepath.Join(k.dir, fmt.Sprintf("%016x%s", chunk, keysSuffix))
-}
+func keysName(chunk uint64) string { return fmt.Sprintf("%016x%s", chunk, keysSuffix) }
+
+func (k keyFiles) name(chunk uint64) string { return filepath.Join(k.dir, keysName(chunk)) }
 
 // write makes the key file of a chunk.
 func (k keyFiles) write(chunk uint64, s *keyset) (*keyFile, error) {

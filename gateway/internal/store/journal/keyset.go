@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/wal"
 )
 
 // An entry is what the index knows of one record. Its 32 bytes are also its
@@ -52,6 +53,18 @@ func (s *keyset) add(e entry, received int64) {
 		return
 	}
 	s.table[s.slot(e.key)] = uint32(len(s.entries))
+}
+
+// enter adds the key of a record that has one. A payload nobody can read is
+// named by whoever reads it.
+func (s *keyset) enter(r wal.Record) {
+	id, err := store.ParseIdentity(store.Kind(r.Kind), r.Payload)
+	if err != nil || !id.Unique {
+		return
+	}
+	if _, known, _ := s.find(id.Key); !known {
+		s.add(entry{key: id.Key, digest: shortDigest(id.Digest), sequence: r.Sequence}, nanoseconds(id.Received))
+	}
 }
 
 // truncate forgets all but the first n entries.

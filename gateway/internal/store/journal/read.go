@@ -27,7 +27,7 @@ func (j *Journal) Read(ctx context.Context, after store.Position, max int) ([]st
 		room -= len(r.Payload)
 		record, err := store.ParseRecord(store.Kind(r.Kind), r.Payload)
 		if err != nil {
-			j.damage.record(c, wal.Damage{Offset: r.Offset, First: r.Sequence, Last: r.Sequence, What: err.Error()})
+			j.damage.record(c, unparsed(r, err))
 			return true
 		}
 		entries = append(entries, store.Entry{Position: store.Position(r.Sequence), Record: record})

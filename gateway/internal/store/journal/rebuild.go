@@ -1,17 +1,10 @@
 package journal
 
-import (
-	"errors"
-	"io/fs"
-
-	"daybook.dev/gateway/internal/store"
-	"daybook.dev/internal/wal"
-)
+import "daybook.dev/internal/wal"
 
 // loadKeys enters the keys of the sealed chunks into the index: from the key
-// files, also those of chunks that are no longer kept, and from the chunks
-// themselves where there is no good key file.
-func (j *Journal) loadKeys(sealed []wal.Listed) error {
+// files, and from the chunk itself where there is no good one.
+func (j *Journal) loadKeys(sealed []wal.Listed) {
 	cutoff := j.index.oldest()
 	for i := range sealed {
 		c := &sealed[i]
@@ -23,44 +16,38 @@ func (j *Journal) loadKeys(sealed []wal.Listed) error {
 			continue
 		}
 		file, err := j.index.files.open(c.ID, cutoff)
-		switch {
-		case err == nil && file.newest < cutoff:
-		case err == nil:
-			j.index.replace(generation{chunk: c.ID, newest: file.newest, keys: file})
-		case errors.Is(err, errKeyFile), errors.Is(err, fs.ErrNotExist):
+		if err != nil {
 			j.options.Log.Warn("journal key file is made again", "chunk", c.ID, "err", err)
-			if err := j.rebuild(c); err != nil {
-				return err
-			}
-		default:
-			return err
+			j.rebuild(c)
+			continue
+		}
+		if file.newest >= cutoff {
+			j.index.replace(generation{chunk: c.ID, newest: file.newest, keys: file})
 		}
 	}
-	return nil
 }
 
-// rebuild makes the key file of a sealed chunk from its records.
-func (j *Journal) rebuild(c *wal.Listed) error {
+// rebuild makes the key file of a sealed chunk from its records. What cannot be
+// read is logged and left out: copies of its events will not be recognised,
+// which is better than a journal that does not open.
+func (j *Journal) rebuild(c *wal.Listed) {
+	keys, err := j.readKeys(c)
+	if err != nil {
+		j.options.Log.Error("journal chunk unreadable; copies of its events will not be recognised", "chunk", c.ID, "err", err)
+		return
+	}
+	j.index.store(c.ID, keys)
+}
+
+func (j *Journal) readKeys(c *wal.Listed) (*keyset, error) {
 	file, err := j.options.FS.Open(c.Name)
 	if err != nil {
-		return err
+		return &keyset{}, err
 	}
 	defer func() { _ = file.Close() }()
 	scan := wal.Scan(file, *c)
 	scan.Damaged = func(d wal.Damage) { j.damage.record(c, d) }
-	keys, err := collect(scan)
-	if err != nil {
-		return err
-	}
-	g := generation{chunk: c.ID, newest: keys.newest, keys: keys}
-	written, err := j.index.files.write(c.ID, keys)
-	if err != nil {
-		j.options.Log.Warn("journal key file not written", "chunk", c.ID, "err", err)
-	} else {
-		g.keys = written
-	}
-	j.index.replace(g)
-	return nil
+	return collect(scan)
 }
 
 // collect scans a chunk to its end and returns the keys of its records.
@@ -71,13 +58,6 @@ func collect(scan *wal.Scanner) (*keyset, error) {
 		if !ok {
 			return keys, scan.Err()
 		}
-		id, err := store.ParseIdentity(store.Kind(r.Kind), r.Payload)
-		if err != nil || !id.Unique {
-			continue // a payload nobody can read is named by whoever reads it
-		}
-		if _, known, _ := keys.find(id.Key); !known {
-			e := entry{key: id.Key, digest: shortDigest(id.Digest), sequence: r.Sequence}
-			keys.add(e, nanoseconds(id.Received))
-		}
+		keys.enter(r)
 	}
 }
