@@ -26,7 +26,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	a.persistentFlags(root.PersistentFlags())
-	root.AddCommand(newServe(a), newCheck(a), newConfig(a), newVersion(a))
+	root.AddCommand(newServe(a), newSend(a), newTail(a), newCheck(a), newConfig(a), newStore(a), newVersion(a))
 	return root
 }
 

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// A subscription reads a gateway's events and, when the connection is lost,
+// connects again and continues behind the last event it has seen.
+type subscription struct {
+	url   string
+	token string
+	query url.Values
+
+	event func(row []byte) error // is told each event; its error ends the subscription
+	pause func() error           // is called when no more has arrived yet
+	away  func(error)            // is told once per outage that the gateway is away
+
+	lastID  string
+	started time.Time // when the first connection was made
+}
+
+const (
+	// silence is how long a connection may say nothing before it counts as
+	// lost: a gateway says that it is alive every 15 seconds.
+	silence = 45 * time.Second
+
+	// maxRow bounds one line of the stream: an event of 1 MiB with every byte
+	// of it escaped.
+	maxRow = 8 << 20
+)
+
+// errLost means that the stream ended and the gateway did not say that this
+// was the end.
+var errLost = errors.New("the connection was closed")
+
+// errRefused is the answer of a gateway, or of something else, that asking
+// again will not change.
+type errRefused struct{ error }
+
+// run returns nil at the end of a stream that has one. The first connection
+// must succeed; later ones are tried until ctx ends.
+func (s *subscription) run(ctx context.Context) error {
+	wait := leastWait
+	for {
+		seen := s.lastID
+		err := s.connect(ctx)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case s.started.IsZero():
+			return s.notThere(err)
+		case errors.As(err, new(errRefused)):
+			return err
+		}
+		if s.lastID != seen {
+			wait = leastWait
+		}
+		if wait == leastWait {
+			s.away(err)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, mostWait)
+	}
+}
+
+// notThere says what to do when no gateway answers.
+func (s *subscription) notThere(err error) error {
+	if errors.As(err, new(errRefused)) {
+		return err
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return fmt.Errorf("no gateway at %s: %w\nstart one with `daybook serve`, name another with --operations-listen, or read a stopped one's directory with `daybook store dump`", s.url, err)
+}
+
+// connect reads one stream to its end.
+func (s *subscription) connect(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	quiet := time.AfterFunc(silence, cancel)
+	defer quiet.Stop()
+
+	request, err := s.request(ctx)
+	if err != nil {
+		return errRefused{err}
+	}
+	now := time.Now()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if err := s.check(response); err != nil {
+		return err
+	}
+	if s.started.IsZero() {
+		s.started = now
+	}
+	return s.read(response.Body, func() { quiet.Reset(silence) })
+}
+
+// request asks for what has not been seen.
+func (s *subscription) request(ctx context.Context) (*http.Request, error) {
+	query := s.query
+	if s.lastID == "" && !s.started.IsZero() && query.Get("from") == "now" && query.Get("n") == "" {
+		// Nothing has come yet, so there is no place to continue behind; but
+		// "now" is when the command began.
+		query = url.Values{"from": {s.started.UTC().Format(time.RFC3339Nano)}}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"?"+query.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if s.lastID != "" {
+		request.Header.Set("Last-Event-ID", s.lastID)
+	}
+	if s.token != "" {
+		request.Header.Set("Authorization", "Bearer "+s.token)
+	}
+	return request, nil
+}
+
+// check returns what is wrong with an answer that is no stream.
+func (s *subscription) check(response *http.Response) error {
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10)) // what there is of a reason
+	var reason struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(text, &reason) != nil || reason.Message == "" {
+		reason.Message = response.Status + ": is it the operations address of a Daybook gateway?"
+	}
+	err := fmt.Errorf("%s: %s", s.url, printable(reason.Message))
+	if response.StatusCode == http.StatusUnauthorized {
+		err = fmt.Errorf("%w (set operations.token or DAYBOOK_OPERATIONS_TOKEN)", err)
+	}
+	if response.StatusCode >= 500 && response.StatusCode != http.StatusNotImplemented {
+		return err
+	}
+	return errRefused{err}
+}
+
+// read passes on the events of a stream; nil means that it said it was done.
+// See https://html.spec.whatwg.org/multipage/server-sent-events.html: a gateway
+// sends one line each of id, event and data.
+func (s *subscription) read(body io.Reader, alive func()) error {
+	in := bufio.NewReaderSize(body, 64<<10)
+	var id, kind, data string
+	for {
+		if in.Buffered() == 0 {
+			if err := s.pause(); err != nil {
+				return errRefused{err}
+			}
+		}
+		text, err := readLine(in, maxRow)
+		if err != nil {
+			return lost(err)
+		}
+		alive()
+		text = bytes.TrimRight(text, "\r\n")
+		if len(text) == 0 {
+			if kind == "end" {
+				return nil
+			}
+			if data != "" {
+				if err := s.event([]byte(data)); err != nil {
+					return errRefused{err}
+				}
+				s.lastID = id
+			}
+			kind, data = "", ""
+			continue
+		}
+		name, value, _ := bytes.Cut(text, []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
+		switch string(name) {
+		case "id":
+			id = string(value)
+		case "event":
+			kind = string(value)
+		case "data":
+			data = string(value)
+		}
+	}
+}
+
+func lost(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errLost
+	}
+	return err
+}
