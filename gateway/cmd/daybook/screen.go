@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/serve"
+	"daybook.dev/gateway/internal/store/journal"
 )
 
 // firstScreen tells the person at the terminal what has just been started, and
@@ -42,8 +44,11 @@ func (a *app) repeatFlags(key string) string {
 
 // diskLine says how fast and how full the disk is. What cannot be measured is
 // left out: the gateway runs.
-func diskLine(_ string, d daybook.Durability) string {
+func diskLine(dir string, d daybook.Durability) string {
 	var parts []string
+	if took, free, err := journal.Probe(dir); err == nil {
+		parts = append(parts, "fsync "+took.Round(10*time.Microsecond).String(), serve.HumanBytes(free)+" free")
+	}
 	if d == daybook.InMemory {
 		parts = append(parts, "in memory: events are lost with the machine")
 	}

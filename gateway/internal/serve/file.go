@@ -24,16 +24,16 @@ var later = []string{
 	"redact", "rules", "schemas", "settings", "dead_letters",
 }
 
-// maxFileBytes is far above any real configuration and keeps a mistaken path
-// from being parsed for minutes.
-const maxFileBytes = 1 << 20
+// maxFileBytes is far above any real configuration. The parser's time grows with
+// the square of some files, and a mistaken path must not keep it for minutes.
+const maxFileBytes = 64 << 10
 
 // parseFile returns the values of a YAML file by key name. It knows only
 // mappings of plain values: that is all a configuration needs, and each value
 // then has one place.
 func parseFile(name string, text []byte, expand expander) (map[string]fileValue, error) {
 	if len(text) > maxFileBytes {
-		return nil, fmt.Errorf("%s: is larger than 1 MiB", name)
+		return nil, fmt.Errorf("%s: is larger than 64 KiB, which is no configuration", name)
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
@@ -94,6 +95,7 @@ func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
 		return err
 	}
 	g.journal = j
+	g.metrics.registry.MustRegister(journalStats{stats: j.Stats, now: time.Now})
 	return nil
 }
 

@@ -97,10 +97,14 @@ func TestAnEventThatIsAcceptedIsShownByTailAndCounted(t *testing.T) {
 		`daybook_events_total{caller="anonymous",protocol="http",reason="",status="stored"} 1`,
 		`daybook_request_seconds_count{protocol="http"} 1`,
 		`daybook_store_append_seconds_count 1`,
+		`daybook_store_damaged_records_total 0`,
 	} {
 		if !strings.Contains(metrics, line+"\n") {
 			t.Errorf("the metrics lack %s", line)
 		}
+	}
+	if strings.Contains(metrics, "daybook_store_bytes 0\n") || !strings.Contains(metrics, "daybook_store_bytes ") {
+		t.Error("daybook_store_bytes does not count the event")
 	}
 	problems, err := promlint.New(strings.NewReader(metrics)).Lint()
 	if err != nil || len(problems) > 0 {

@@ -15,7 +15,8 @@ import (
 // Limits of a connection. They bound what slow or idle callers can hold on to.
 const (
 	headerWithin = 10 * time.Second
-	readWithin   = 2 * time.Minute // for the whole request: the largest body at 140 KB/s
+	readWithin   = 2 * time.Minute          // for the whole request: the largest body at 140 KB/s
+	writeWithin  = readWithin + time.Minute // for reading, storing and the answer
 	idleWithin   = 2 * time.Minute
 	headerBytes  = 64 << 10
 )
@@ -56,6 +57,7 @@ func (g *Gateway) bind(ctx context.Context, key string, at Address, routes http.
 		Protocols:         protocols(),
 		ReadHeaderTimeout: headerWithin,
 		ReadTimeout:       readWithin,
+		WriteTimeout:      writeWithin,
 		IdleTimeout:       idleWithin,
 		MaxHeaderBytes:    headerBytes,
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),

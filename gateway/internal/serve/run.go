@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// closeWithin is how long the journal may take to finish the appends under way
-// when everything else has stopped: more than a sync takes on a disk that works.
-const closeWithin = 5 * time.Second
+// closeWithin is how long the journal may take to close even when the time to
+// stop is over: more than a sync takes on a disk that works.
+const closeWithin = time.Second
 
 // Run serves until ctx ends or a listener fails, then stops the gateway. Nil
 // means that it has stopped cleanly: every request begun was answered, or was
@@ -46,21 +46,28 @@ func (g *Gateway) stop() error {
 	g.pause(g.config.Stop.Delay)
 
 	g.log.Info("stopping: answering what has begun", "within", g.config.Stop.Within)
+	begin := time.Now()
 	ctx, cancel := context.WithTimeout(g.stopNow, g.config.Stop.Within)
 	defer cancel()
 	g.endStreams()
 	for _, l := range g.listeners() {
 		g.drain(ctx, l)
 	}
-	g.endPatience()
+	return g.closeJournal(g.config.Stop.Within - time.Since(begin))
+}
 
-	ctx, cancel = context.WithTimeout(context.Background(), closeWithin)
-	defer cancel()
-	err := g.journal.Close(ctx)
-	if err == nil {
-		g.log.Info("stopped")
+// closeJournal closes the journal in the time that is left, or a little more.
+func (g *Gateway) closeJournal(left time.Duration) error {
+	if g.stopNow.Err() != nil {
+		left = 0
 	}
-	return err
+	ctx, cancel := context.WithTimeout(context.Background(), max(left, closeWithin))
+	defer cancel()
+	if err := g.journal.Close(ctx); err != nil {
+		return err
+	}
+	g.log.Info("stopped")
+	return nil
 }
 
 func (g *Gateway) pause(d time.Duration) {
