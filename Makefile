@@ -1,0 +1,100 @@
+# Daybook. `make run` starts it, `make test` tests it, `make help` lists the rest.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN     := $(CURDIR)/.bin
+# The binary's version is what git says. Where git cannot tell (an archive, a
+# folder of somebody else's), the build goes on without.
+BUILDVCS := $(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
+
+# RACE= turns the race detector off, for machines without a C compiler.
+# TESTFLAGS, PKG and ARGS are for the person at the keyboard:
+#   make test PKG=./gateway/internal/store/... TESTFLAGS='-run Torn -v'
+#   make run ARGS='--data /tmp/book'
+RACE      ?= -race
+TESTFLAGS ?=
+PKG       ?= work
+ARGS      ?=
+FUZZTIME  ?= 10s
+CYCLES    ?= 1000
+
+export define NO_COMPILER
+make test: the race detector needs a C compiler and finds none.
+  Debian, Ubuntu:  apt-get install gcc libc6-dev
+  macOS:           xcode-select --install
+  without it:      make test RACE=
+endef
+
+##@ Everyday
+
+.PHONY: run
+run: build ## Build and start the gateway (needs Go only)
+	exec $(BIN)/daybook serve $(ARGS)
+
+.PHONY: test
+test: ## Run every test with the race detector (needs Go and a C compiler)
+ifneq ($(RACE),)
+	@command -v "$$(go env CC)" >/dev/null || { echo "$$NO_COMPILER" >&2; exit 1; }
+endif
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) $(TESTFLAGS) $(PKG)
+
+.PHONY: build
+build: ## Build .bin/daybook, static
+	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -o $(BIN)/daybook ./gateway/cmd/daybook
+
+.PHONY: fmt
+fmt: $(BIN)/golangci-lint ## Format the code
+	$(BIN)/golangci-lint fmt $(DIRS)
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## Run the linters (.golangci.yml says which, and why not the others)
+	$(BIN)/golangci-lint run $(DIRS)
+
+##@ Longer runs
+
+.PHONY: bench
+bench: ## Run every benchmark
+	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME each (10s)
+	@go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' $(PKG) | while read -r pkg; do \
+		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+			echo "== $$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+.PHONY: crash
+crash: ## Kill a gateway under load CYCLES times (1000) and count what it acknowledged
+	DAYBOOK_CRASH_CYCLES=$(CYCLES) go test -run Crash -timeout 4h -v ./gateway/cmd/daybook/
+
+.PHONY: cover
+cover: ## Run every test and say how much of the code they reach
+	go test -coverpkg daybook.dev/... -coverprofile .cover.out $(TESTFLAGS) $(PKG)
+	@go tool cover -func .cover.out | tail -1
+	@echo "line by line: go tool cover -html .cover.out"
+
+##@ Housekeeping
+
+.PHONY: tidy
+tidy: ## Bring every go.mod in line with the code
+	go mod tidy
+	cd gateway && GOWORK=off go mod tidy
+
+.PHONY: clean
+clean: ## Remove what was built (not the data)
+	rm -rf $(BIN) .cover.out
+
+.PHONY: help
+help: ## List what make can do
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The folders of the workspace's modules, as patterns.
+DIRS = $$(go list -m -f '{{.Dir}}/...')
+
+# Built from the versions tools/go.mod pins, and again only when those change.
+$(BIN)/golangci-lint: tools/go.mod tools/go.sum
+	GOWORK=off CGO_ENABLED=0 go -C tools build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
