@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/strictjson"
 )
 
@@ -74,7 +75,7 @@ func (e *eventReader) finishTime() {
 	if e.timeText == nil {
 		return
 	}
-	t, problem := parseTime(e.timeText)
+	t, problem := intake.ParseTime(e.timeText)
 	if problem != "" {
 		e.refuse(e.timeMember, reasonInvalidTime, e.timeMember+problem)
 		return
@@ -109,6 +110,8 @@ func (e *eventReader) flaw() {
 		s.Err = refusal("", reasonEventTooLarge, p.What)
 	case strictjson.DuplicateName:
 		s.Err = refusal(p.Name, p.Reason, fmt.Sprintf("%q stands twice in one object, again at byte %d", p.Name, p.Offset))
+	case strictjson.TooDeep:
+		s.Err = refusal("metadata", p.Reason, fmt.Sprintf("the metadata nests more than %d levels, at byte %d", maxDepth, p.Offset))
 	default:
 		s.Err = refusal("", p.Reason, fmt.Sprintf("%s, at byte %d", p.What, p.Offset))
 	}

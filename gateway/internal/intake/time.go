@@ -1,12 +1,12 @@
-package plainhttp
+package intake
 
 import "time"
 
-// parseTime parses a time of RFC 3339 exactly: no blank for the T, no leap
+// ParseTime parses a time of RFC 3339 exactly: no blank for the T, no leap
 // second and no comma, which RFC 3339 leaves to agreement or Go cannot express,
 // and no digits beyond nanoseconds, which could not be kept. What is wrong
 // follows the member's name in a sentence.
-func parseTime(text []byte) (t time.Time, problem string) {
+func ParseTime(text []byte) (t time.Time, problem string) {
 	const notRFC3339 = " is not a time of RFC 3339, such as 2026-01-31T12:00:00.5Z"
 	const date = len("2006-01-02T15:04:05")
 	if len(text) <= date || !shape(text) {
