@@ -16,6 +16,11 @@ import (
 // defaultMaxEvents is how many events one request may carry.
 const defaultMaxEvents = 10_000
 
+// eventOverhead is about what an event holds in memory beside its content: the
+// submission, the record, the outcome and its place in the reply. For events of
+// a few bytes it is most of the cost.
+const eventOverhead = 1 << 10
+
 // A Handler answers POST /v1/events. Set the fields before the first request;
 // Accept and Body are required.
 type Handler struct {
@@ -74,14 +79,17 @@ func (h *Handler) accept(r *http.Request, who caller.Caller) ([]daybook.Outcome,
 		return nil, err
 	}
 	defer text.Release()
-	// Decoding copies what it keeps, which is never more than the body.
-	if err := text.Charge(int64(len(text.Bytes()))); err != nil {
+	// Decoding keeps a copy of the metadata and two of the texts.
+	if err := text.Charge(2 * int64(len(text.Bytes()))); err != nil {
 		return nil, err
 	}
 	d := newDecoder()
 	defer d.release()
 	events, err := d.decode(text.Bytes(), h.maxEvents())
 	if err != nil || len(events) == 0 {
+		return nil, err
+	}
+	if err := text.Charge(eventOverhead * int64(len(events))); err != nil {
 		return nil, err
 	}
 	return h.Accept(r.Context(), accept.Batch{Caller: who, Protocol: Protocol, Events: events}), nil

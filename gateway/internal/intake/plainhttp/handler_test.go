@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"daybook.dev"
@@ -85,23 +84,4 @@ func post(h http.Handler, body string, headers ...string) *httptest.ResponseReco
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
-}
-
-func TestSmoke(t *testing.T) {
-	s := &recorder{}
-	h := newHandler(s)
-	for _, body := range []string{
-		`{"event_name":"a","user_id":7,"x":{"y":[1, 2 ,{}]},"metadata":{"z":null}}`,
-		"{\n \"event_name\": \"a\",\n \"metadata\": {}\n}\n",
-		"{\"event_name\":\"a\"}\n\n{\"event_name\":\"b\"\n{\"event_name\":\"c\",\"event_ts\":\"2026-01-01T00:00:00+01:00\"}\n",
-		`[{"event_name":"a"},{"event_name":"","x":1,"x":2},7]`,
-		`[{"event_name":"a"},`, "{\"event_name\":\"a\"\n{\"event_name\":\"b\"}",
-		``, `[]`, `hello`, "\ufeff{}",
-	} {
-		w := post(h, body)
-		t.Log(body, "\n", w.Code, w.Header(), w.Body)
-	}
-	for _, r := range s.records {
-		t.Logf("%+v %s", r.Event, r.Event.Metadata)
-	}
 }

@@ -44,7 +44,7 @@ func appendResult(dst []byte, index int, o *daybook.Outcome) []byte {
 	dst = append(dst, `{"index":`...)
 	dst = strconv.AppendInt(dst, int64(index), 10)
 	dst = append(dst, `,"event_id":`...)
-	dst = appendQuoted(dst, o.ID)
+	dst = appendQuoted(dst, echo(o.ID))
 	dst = append(dst, `,"status":"`...)
 	dst = append(dst, o.Status.String()...)
 	dst = append(dst, '"')
@@ -52,6 +52,16 @@ func appendResult(dst []byte, index int, o *daybook.Outcome) []byte {
 		dst = appendError(dst, errorOf(o))
 	}
 	return append(dst, '}')
+}
+
+// echo returns the id to answer: none where it is far too long to be one, so
+// that nobody makes us send back megabytes.
+func echo(id string) string {
+	const most = 1 << 10
+	if len(id) > most {
+		return ""
+	}
+	return id
 }
 
 // appendError appends the members that explain e; the internal cause is not

@@ -1,8 +1,10 @@
 package strictjson
 
-// literal reads a number, true, false or null.
-func (s *Scanner) literal() {
-	switch c := s.peek(); {
+// scalar reads a string, a number, true, false or null that begins with c.
+func (s *Scanner) scalar(c byte) {
+	switch {
+	case c == '"':
+		s.skipString()
 	case c == '-' || c-'0' <= 9:
 		s.number()
 	case c == 't':

@@ -2,28 +2,37 @@ package strictjson
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 )
 
-// An Object is the number of an object that was read; 0 is none.
+// An Object is the number of an object that was read; 0 is none. Numbers are
+// valid until Forget.
 type Object uint32
 
-// maxNames bounds the names remembered between two calls of Forget. An event
-// has at most 1 MiB and a member at least five bytes, so that no event that
-// fits has more.
-const maxNames = 1 << 18
+const (
+	// maxNames bounds the names remembered between two calls of Forget. An
+	// event has at most 1 MiB and a member at least five bytes, so that no
+	// event that fits has more.
+	maxNames = 1 << 18
 
-// names are the names of all objects of an event, nested ones too: one hash
-// table under (object, name), where looking for a duplicate costs the same with
-// three members and with a hundred thousand. Numbers of objects are never used
-// twice, so that forgetting is a matter of moving the floor.
+	// fewNames is up to how many names looking at each is faster than hashing
+	// into a table.
+	fewNames = 32
+)
+
+// names are the names of all objects of an event, nested ones too. With more
+// than a few there is a table, so that looking for a duplicate costs the same
+// with three members and with a hundred thousand.
 type names struct {
-	seed  maphash.Seed
-	table []entry // its length is a power of two
-	bytes []byte  // the names, one after the other
-	count int     // entries since forget
-	floor Object  // entries of objects up to here are vacant
-	last  Object  // number given last
+	entries []entry
+	table   []uint32 // indexes in entries plus one, by hash; empty while there are few
+	decoded []byte   // names that had escapes
+	objects Object   // number given last
+
+	seed   maphash.Seed
+	k0, k1 uint64 // secrets derived from it
 }
 
 // An entry is 16 bytes, so that a hostile event's names cost a small multiple of
@@ -31,9 +40,11 @@ type names struct {
 type entry struct {
 	object Object
 	hash   uint32
-	start  uint32 // of the name in names.bytes
-	length uint32
+	start  uint32 // of the name in the text, or in decoded
+	length uint32 // with the bit inDecoded
 }
+
+const inDecoded = 1 << 31
 
 // verdict is what came of adding a name.
 type verdict int
@@ -46,88 +57,126 @@ const (
 
 // object returns the number for another object.
 func (n *names) object() Object {
-	n.last++
-	return n.last
+	n.objects++
+	return n.objects
 }
 
 func (n *names) forget() {
-	n.floor, n.count, n.bytes = n.last, 0, n.bytes[:0]
-	if n.last > 1<<30 { // before numbers run out, start over with an empty table
-		clear(n.table)
-		n.floor, n.last = 0, 0
-	}
+	n.entries, n.table, n.decoded, n.objects = n.entries[:0], n.table[:0], n.decoded[:0], 0
 }
 
-// shrink lets go of a table that one unusual event needed.
+// shrink lets go of what one unusual event needed.
 func (n *names) shrink() {
-	const maxTable, maxBytes = 4096, 64 << 10
-	if len(n.table) > maxTable {
-		n.table = nil
+	const maxEntries, maxDecoded = 4096, 64 << 10
+	if cap(n.entries) > maxEntries {
+		n.entries, n.table = nil, nil
 	}
-	if cap(n.bytes) > maxBytes {
-		n.bytes = nil
+	if cap(n.decoded) > maxDecoded {
+		n.decoded = nil
 	}
 }
 
-// add enters name into the names of object.
-func (n *names) add(object Object, name []byte) verdict {
-	if n.count == maxNames {
-		return full
-	}
-	if 2*n.count >= len(n.table) {
-		n.grow()
-	}
+// add enters name into the names of object. At is where text has the name, if
+// it does.
+func (n *names) add(text []byte, object Object, name []byte, at int, escaped bool) verdict {
 	hash := n.hash(object, name)
-	e := n.find(object, hash, name)
-	if e.object > n.floor {
+	if n.find(text, object, hash, name) {
 		return taken
 	}
-	*e = entry{object: object, hash: hash, start: uint32(len(n.bytes)), length: uint32(len(name))}
-	n.bytes = append(n.bytes, name...)
-	n.count++
+	if len(n.entries) == maxNames {
+		return full
+	}
+	e := entry{object: object, hash: hash, start: uint32(at), length: uint32(len(name))}
+	if escaped {
+		e.start, e.length = uint32(len(n.decoded)), e.length|inDecoded
+		n.decoded = append(n.decoded, name...)
+	}
+	n.entries = append(n.entries, e)
+	if len(n.entries) > fewNames {
+		n.enter(len(n.entries))
+	}
 	return added
 }
 
 // has reports whether object has a member called name.
-func (n *names) has(object Object, name []byte) bool {
-	return n.count > 0 && n.find(object, n.hash(object, name), name).object > n.floor
+func (n *names) has(text []byte, object Object, name []byte) bool {
+	return n.find(text, object, n.hash(object, name), name)
 }
 
-// find returns the entry of name in object, or the vacant entry for it.
-func (n *names) find(object Object, hash uint32, name []byte) *entry {
-	mask := uint32(len(n.table) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		e := &n.table[i]
-		if e.object <= n.floor {
-			return e
+func (n *names) find(text []byte, object Object, hash uint32, name []byte) bool {
+	if len(n.table) == 0 {
+		for i := range n.entries {
+			if e := &n.entries[i]; e.hash == hash && e.object == object && bytes.Equal(n.name(text, e), name) {
+				return true
+			}
 		}
-		if e.hash == hash && e.object == object && bytes.Equal(n.bytes[e.start:e.start+e.length], name) {
-			return e
+		return false
+	}
+	mask := uint32(len(n.table) - 1)
+	for i := hash & mask; n.table[i] != 0; i = (i + 1) & mask {
+		e := &n.entries[n.table[i]-1]
+		if e.hash == hash && e.object == object && bytes.Equal(n.name(text, e), name) {
+			return true
 		}
 	}
+	return false
 }
 
-func (n *names) grow() {
-	if n.table == nil {
-		n.seed = maphash.MakeSeed()
+func (n *names) name(text []byte, e *entry) []byte {
+	from := text
+	if e.length&inDecoded != 0 {
+		from = n.decoded
 	}
-	old := n.table
-	n.table = make([]entry, max(128, 2*len(old)))
+	return from[e.start:][:e.length&^inDecoded]
+}
+
+// enter puts the last of count entries into the table, or all of them into a
+// larger one when it is half full.
+func (n *names) enter(count int) {
+	first := count - 1
+	if 2*count > len(n.table) {
+		n.grow(4 * count)
+		first = 0
+	}
 	mask := uint32(len(n.table) - 1)
-	for _, e := range old {
-		if e.object <= n.floor {
-			continue
-		}
-		i := e.hash & mask
-		for n.table[i].object > n.floor {
+	for number := first; number < count; number++ {
+		i := n.entries[number].hash & mask
+		for n.table[i] != 0 {
 			i = (i + 1) & mask
 		}
-		n.table[i] = e
+		n.table[i] = uint32(number + 1)
 	}
 }
 
-// hash is seeded, so that nobody can choose names that collide.
+// grow replaces the table by an empty one of at least that many places.
+func (n *names) grow(places int) {
+	size := 1 << bits.Len(uint(places-1))
+	if cap(n.table) < size {
+		n.table = make([]uint32, size)
+		return
+	}
+	n.table = n.table[:size]
+	clear(n.table)
+}
+
+// hash is seeded, so that nobody can choose names that collide. Short names,
+// which nearly all are, take one multiplication, folded as wyhash does.
 func (n *names) hash(object Object, name []byte) uint32 {
-	const odd = 0x9e3779b1 // spreads the objects of an event that share names
-	return uint32(maphash.Bytes(n.seed, name)) ^ uint32(object)*odd
+	if n.k0 == 0 {
+		n.seed = maphash.MakeSeed()
+		n.k0, n.k1 = maphash.String(n.seed, "0")|1, maphash.String(n.seed, "1")
+	}
+	var a, b uint64
+	switch l := len(name); {
+	case l > 16:
+		a = maphash.Bytes(n.seed, name)
+	case l >= 8:
+		a, b = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[l-8:])
+	case l >= 4:
+		a, b = uint64(binary.LittleEndian.Uint32(name)), uint64(binary.LittleEndian.Uint32(name[l-4:]))
+	case l > 0:
+		a = uint64(name[0])<<16 | uint64(name[l/2])<<8 | uint64(name[l-1])
+	}
+	high, low := bits.Mul64(a^n.k0, b^n.k1^uint64(len(name))<<32^uint64(object))
+	return uint32(high ^ low)
 }

@@ -99,8 +99,10 @@ func (s *Scanner) Kind() byte {
 // EnterObject reads the bracket that begins an object; Member reads on in it.
 func (s *Scanner) EnterObject() Object {
 	s.skipBlanks()
-	s.open('{', "an object must begin with '{'")
-	if s.broken.Is() {
+	if s.peek() != '{' {
+		s.fail("an object must begin with '{'")
+	}
+	if s.open('{'); s.broken.Is() {
 		return 0
 	}
 	return s.stack[len(s.stack)-1].object
@@ -109,7 +111,10 @@ func (s *Scanner) EnterObject() Object {
 // EnterArray reads the bracket that begins an array; Element reads on in it.
 func (s *Scanner) EnterArray() {
 	s.skipBlanks()
-	s.open('[', "an array must begin with '['")
+	if s.peek() != '[' {
+		s.fail("an array must begin with '['")
+	}
+	s.open('[')
 }
 
 // Member reads on to the next member of the object that is open and returns its
@@ -121,7 +126,12 @@ func (s *Scanner) Member() (name []byte, more bool) {
 	}
 	name = s.name()
 	s.skipBlanks()
-	return name, s.expect(':', colonMissing)
+	if s.peek() != ':' {
+		s.fail(colonMissing)
+		return nil, false
+	}
+	s.pos++
+	return name, true
 }
 
 // QuotedName returns the name that Member returned last as it was written,
@@ -130,7 +140,7 @@ func (s *Scanner) QuotedName() []byte { return s.quoted }
 
 // Has reports whether o, an object read since the last Forget, has a member
 // called name.
-func (s *Scanner) Has(o Object, name []byte) bool { return s.names.has(o, name) }
+func (s *Scanner) Has(o Object, name []byte) bool { return s.names.has(s.text, o, name) }
 
 // Element reads on to the next element of the array that is open. False means
 // that the array has ended, or that the scanner is broken.
@@ -156,19 +166,24 @@ func (s *Scanner) next(closing byte) bool {
 		s.stack = s.stack[:len(s.stack)-1]
 		return false
 	}
-	if top.begun && !s.expect(',', "members must be separated by ','") {
-		return false
+	if top.begun {
+		if s.peek() != ',' {
+			s.fail(commaMissing)
+			return false
+		}
+		s.pos++
+		s.skipBlanks()
 	}
 	top.begun = true
-	s.skipBlanks()
-	return !s.broken.Is()
+	return true
 }
 
 // open reads a bracket and opens what it begins.
-func (s *Scanner) open(bracket byte, what string) {
-	if !s.expect(bracket, what) {
+func (s *Scanner) open(bracket byte) {
+	if s.broken.Is() {
 		return
 	}
+	s.pos++
 	if len(s.stack) == hardDepth {
 		s.broken = Problem{Reason: TooDeep, Offset: s.pos - 1, What: "more objects and arrays are open than anybody means"}
 		return
@@ -178,19 +193,6 @@ func (s *Scanner) open(bracket byte, what string) {
 		f.close, f.object = '}', s.names.object()
 	}
 	s.stack = append(s.stack, f)
-}
-
-// expect reads the byte c.
-func (s *Scanner) expect(c byte, otherwise string) bool {
-	if s.broken.Is() {
-		return false
-	}
-	if s.peek() != c {
-		s.fail(otherwise)
-		return false
-	}
-	s.pos++
-	return true
 }
 
 // peek returns the next byte, or 0, which is no part of any token, at the end.

@@ -20,10 +20,18 @@ func (s *Scanner) Text() []byte {
 	if s.broken.Is() {
 		return nil
 	}
-	quoted := s.text[start:s.pos]
+	return s.decode(s.text[start:s.pos], escaped)
+}
+
+// decode returns the text of a string that was read.
+func (s *Scanner) decode(quoted []byte, escaped bool) []byte {
 	if !escaped {
 		return quoted[1 : len(quoted)-1]
 	}
+	return s.unescape(quoted)
+}
+
+func (s *Scanner) unescape(quoted []byte) []byte {
 	from := len(s.scratch)
 	s.scratch = AppendText(s.scratch, quoted)
 	return s.scratch[from:len(s.scratch):len(s.scratch)]

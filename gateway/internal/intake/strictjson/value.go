@@ -9,6 +9,11 @@ package strictjson
 // choice and must not be how deep our stack goes.
 func (s *Scanner) AppendValue(dst []byte, levels int) []byte {
 	s.skipBlanks()
+	if c := s.peek(); c != '{' && c != '[' {
+		start := s.pos
+		s.scalar(c)
+		return append(dst, s.text[start:s.pos]...)
+	}
 	s.dst, s.from = dst, s.pos
 	outside := len(s.stack)
 	for s.descend(outside+levels) || s.ascend(outside) {
@@ -22,16 +27,11 @@ func (s *Scanner) AppendValue(dst []byte, levels int) []byte {
 // object or array what comes before its first member's value. True means that a
 // member's value is next, false that a value has ended.
 func (s *Scanner) descend(limit int) bool {
-	switch s.peek() {
-	case '"':
-		s.skipString()
-		return false
-	case '{':
-		s.open('{', "")
-	case '[':
-		s.open('[', "")
+	switch c := s.peek(); c {
+	case '{', '[':
+		s.open(c)
 	default:
-		s.literal()
+		s.scalar(c)
 		return false
 	}
 	if s.broken.Is() {
@@ -58,7 +58,7 @@ func (s *Scanner) ascend(outside int) bool {
 			s.squeeze()
 			return s.label()
 		default:
-			s.fail("members must be separated by ','")
+			s.fail(commaMissing)
 		}
 	}
 	return false
@@ -80,31 +80,34 @@ func (s *Scanner) label() bool {
 	return !s.broken.Is()
 }
 
-const colonMissing = "a name must be followed by ':'"
+const (
+	colonMissing = "a name must be followed by ':'"
+	commaMissing = "members must be separated by ','"
+)
 
 // name reads a member's name and notices one that was read before.
 func (s *Scanner) name() []byte {
+	start := s.pos
 	if s.peek() != '"' {
 		s.fail("a member must begin with its name in quotes")
 		return nil
 	}
-	start := s.pos
-	name := s.Text()
+	escaped := s.skipString()
+	if s.broken.Is() {
+		return nil
+	}
 	s.quoted = s.text[start:s.pos]
-	if !s.flaw.Is() && !s.broken.Is() {
-		s.claim(name, start)
+	name := s.decode(s.quoted, escaped)
+	if s.flaw.Is() {
+		return name
+	}
+	switch s.names.add(s.text, s.stack[len(s.stack)-1].object, name, start+1, escaped) {
+	case taken:
+		s.noteName(name, start)
+	case full:
+		s.note(TooManyNames, start, "there are more names than an event can hold")
 	}
 	return name
-}
-
-// claim enters a name into its object's.
-func (s *Scanner) claim(name []byte, at int) {
-	switch s.names.add(s.stack[len(s.stack)-1].object, name) {
-	case taken:
-		s.noteName(name, at)
-	case full:
-		s.note(TooManyNames, at, "there are more names than an event can hold")
-	}
 }
 
 // squeeze skips blanks and leaves them out of the copy.
