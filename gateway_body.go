@@ -42,8 +42,10 @@ func copyLine(b *bytes.Buffer, line []byte) *Error {
 		return &Error{Code: Invalid, Reason: "not_an_object", Message: "an event must be a JSON object"}
 	case bytes.IndexByte(line, '\n') >= 0:
 		return &Error{Code: Invalid, Reason: "invalid_json", Message: "an event must stand on one line"}
-	case !json.Valid(line):
-		return &Error{Code: Invalid, Reason: "invalid_json", Message: "the event is not valid JSON"}
+	}
+	// Unmarshal says what is wrong; for a raw message it copies and no more.
+	if err := json.Unmarshal(line, new(json.RawMessage)); err != nil {
+		return &Error{Code: Invalid, Reason: "invalid_json", Message: "the event is not valid JSON", Err: err}
 	}
 	b.Write(line)
 	b.WriteByte('\n')

@@ -122,8 +122,7 @@ func (s *stamper) stamp(event []byte) []byte {
 		return event
 	}
 	_, _ = s.decoder.ReadToken()
-	first := int(s.decoder.InputOffset())
-	empty := s.decoder.PeekKind() == '}'
+	separator := ""
 	for s.decoder.PeekKind() == '"' {
 		name, err := s.decoder.ReadToken()
 		if err != nil {
@@ -135,6 +134,7 @@ func (s *stamper) stamp(event []byte) []byte {
 			return event
 		}
 		if !isID {
+			separator = ","
 			continue
 		}
 		if string(value) != `""` && string(value) != "null" {
@@ -143,11 +143,13 @@ func (s *stamper) stamp(event []byte) []byte {
 		end := int(s.decoder.InputOffset())
 		return splice(event, end-len(value), end, `"`+newEventID()+`"`)
 	}
-	member := `"event_id":"` + newEventID() + `"`
-	if !empty {
-		member += ","
+	if _, err := s.decoder.ReadToken(); err != nil {
+		return event
 	}
-	return splice(event, first, first, member)
+	// At the end, so that what the gateway says about byte 17 is byte 17 of the
+	// line as it was written.
+	end := int(s.decoder.InputOffset()) - len("}")
+	return splice(event, end, end, separator+`"event_id":"`+newEventID()+`"`)
 }
 
 // splice returns text with what is between start and end replaced.
