@@ -1,0 +1,64 @@
+package internal_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// owners says which folders import what comes from outside. A module with one
+// owner can be exchanged by changing one room.
+var owners = map[string][]string{
+	"connectrpc.com/connect":              {"internal/gen", "internal/intake"},
+	"github.com/go-json-experiment/json":  {"internal/admit", "internal/intake", "internal/query", "cmd/daybook"},
+	"github.com/goccy/go-yaml":            {"internal/serve"},
+	"github.com/google/uuid":              {"internal/admit", "cmd/daybook"},
+	"github.com/klauspost/compress":       {"internal/intake"},
+	"github.com/prometheus/client_golang": {"internal/serve"},
+	"github.com/spf13/cobra":              {"cmd/daybook"},
+	"github.com/spf13/pflag":              {"cmd/daybook"},
+	"golang.org/x/term":                   {"cmd/daybook"},
+	"google.golang.org/protobuf":          {"internal/gen", "internal/intake"},
+}
+
+// forTests may be imported by every test, beside the modules of its package's
+// owners.
+var forTests = []string{
+	"github.com/google/uuid",
+	"github.com/klauspost/compress",
+	"github.com/rogpeppe/go-internal",
+	"go.uber.org/goleak",
+	"pgregory.net/rapid",
+}
+
+func TestOutsideModulesHaveOwners(t *testing.T) {
+	for _, i := range imports(t) {
+		if !outside(i.path) || i.test && slices.ContainsFunc(forTests, within(i.path)) {
+			continue
+		}
+		if !slices.ContainsFunc(ownersOf(i.path), within(i.from)) {
+			t.Errorf("%s imports %s, which belongs to %q: use what its owner offers, or change this table and say why", i.file, i.path, ownersOf(i.path))
+		}
+	}
+}
+
+// outside tells whether an import is neither Go's nor ours: only the paths of
+// modules start with a host name.
+func outside(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return strings.Contains(first, ".") && first != "daybook.dev"
+}
+
+func ownersOf(path string) []string {
+	for module, folders := range owners {
+		if within(path)(module) {
+			return folders
+		}
+	}
+	return nil
+}
+
+// within returns a function that tells whether path is root or inside it.
+func within(path string) func(root string) bool {
+	return func(root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
+}
