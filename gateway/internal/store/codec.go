@@ -42,6 +42,7 @@ const (
 	fieldStatus        = 24 // uint64, daybook.Status
 	fieldCount         = 25 // repeated message: caller 13, status 24, reason 18, events 26
 	fieldEvents        = 26 // uint64
+	fieldStoreOnly     = 27 // bool; absent = false
 )
 
 // Wire types of Protocol Buffers.
@@ -81,6 +82,9 @@ func (r *Record) AppendPayload(dst []byte, key Key) []byte {
 	dst = appendText(dst, fieldInstance, r.Instance)
 	if !r.Received.IsZero() {
 		dst = appendFixed64(dst, fieldReceived, uint64(r.Received.UnixNano()))
+	}
+	if r.StoreOnly {
+		dst = appendUint(dst, fieldStoreOnly, 1)
 	}
 	if f := r.Refusal; f != nil {
 		dst = appendUint(dst, fieldCode, uint64(f.Code))
@@ -186,6 +190,8 @@ func (r *Record) setField(f field) error {
 		r.Instance = string(f.bytes)
 	case fieldReceived:
 		r.Received = time.Unix(0, int64(f.value)).UTC()
+	case fieldStoreOnly:
+		r.StoreOnly = f.value != 0
 	case fieldCount:
 		return r.addCount(f.bytes)
 	default:

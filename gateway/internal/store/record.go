@@ -57,6 +57,10 @@ type Record struct {
 	Instance string    // the gateway that received it
 	Received time.Time // when, by that gateway's clock; written as ingested_at
 
+	// StoreOnly says that the caller asked not to forward the event to
+	// destinations that honour such a wish.
+	StoreOnly bool
+
 	// Refusal says why a KindRefused record was not delivered.
 	Refusal *Refusal
 

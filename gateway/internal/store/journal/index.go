@@ -26,7 +26,7 @@ type index struct {
 
 	// work goes from the writer, which closes it, to seal. Its capacity bounds
 	// how many sealed chunks have their keys in memory.
-	work chan generation
+	work chan fullSet
 
 	mu     sync.Mutex
 	sealed []generation // guarded by mu; oldest first; replaced, never changed
@@ -39,6 +39,12 @@ type generation struct {
 	keys   finder
 }
 
+// A fullSet is the keys of a chunk that has just been sealed.
+type fullSet struct {
+	chunk uint64
+	keys  *keyset
+}
+
 // A finder is a keyset, or a key file once there is one.
 type finder interface {
 	find(key store.Key) (entry, bool, error)
@@ -47,7 +53,7 @@ type finder interface {
 func newIndex(o Options, files keyFiles) *index {
 	return &index{
 		files: files, window: o.DedupWindow, now: o.Now, log: o.Log,
-		active: &keyset{}, work: make(chan generation, 1),
+		active: &keyset{}, work: make(chan fullSet, 1),
 	}
 }
 
@@ -55,23 +61,20 @@ func newIndex(o Options, files keyFiles) *index {
 func (x *index) oldest() int64 { return x.now().Add(-x.window).UnixNano() }
 
 // begin starts a group. The mark it returns takes back what the group claims.
-func (x *index) begin() (mark int) {
+func (x *index) begin() mark {
 	x.mu.Lock()
 	x.group = x.sealed
 	x.mu.Unlock()
 	x.cutoff = x.oldest()
-	return len(x.active.entries)
+	return x.active.mark()
 }
 
 // rollback forgets the keys claimed since the mark: their records were not
 // stored.
-func (x *index) rollback(mark int) { x.active.truncate(mark) }
+func (x *index) rollback(to mark) { x.active.back(to) }
 
 // claim returns the entry that has e's key already, or enters e.
 func (x *index) claim(e entry, received int64) (first entry, known bool) {
-	if first, known, _ = x.active.find(e.key); known {
-		return first, true
-	}
 	for i := len(x.group) - 1; i >= 0; i-- {
 		if g := &x.group[i]; g.newest >= x.cutoff {
 			if first, known = x.look(g, e.key); known {
@@ -79,8 +82,7 @@ func (x *index) claim(e entry, received int64) (first entry, known bool) {
 			}
 		}
 	}
-	x.active.add(e, received)
-	return entry{}, false
+	return x.active.claim(e, received)
 }
 
 // look asks one generation. When its file cannot be read, its keys are gone
@@ -105,17 +107,17 @@ func (x *index) look(g *generation, key store.Key) (entry, bool) {
 // the key files of earlier chunks are still being written.
 func (x *index) next(chunk uint64) {
 	if x.chunk != 0 {
-		g := generation{chunk: x.chunk, newest: x.active.newest, keys: x.active}
-		x.replace(g) // its keys stay known while the file is written
-		x.work <- g
+		// The keys stay known while the file is written.
+		x.replace(generation{chunk: x.chunk, newest: x.active.newest, keys: x.active})
+		x.work <- fullSet{chunk: x.chunk, keys: x.active}
 	}
 	x.active, x.chunk = &keyset{}, chunk
 }
 
 // seal writes key files until close.
 func (x *index) seal() {
-	for g := range x.work {
-		x.store(g.chunk, g.keys.(*keyset))
+	for full := range x.work {
+		x.store(full.chunk, full.keys)
 	}
 }
 

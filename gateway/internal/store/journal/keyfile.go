@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/internal/wal"
@@ -38,12 +37,12 @@ type keyFiles struct {
 // A keyFile is the sorted keys of one sealed chunk, on disk, and a filter for
 // them in memory.
 type keyFile struct {
-	fs             wal.FS
-	name           string
-	chunk          uint64
-	count          int
-	oldest, newest int64
-	filter         filter
+	fs     wal.FS
+	name   string
+	chunk  uint64
+	count  int
+	filter filter
+	span
 }
 
 func keysName(chunk uint64) string { return fmt.Sprintf("%016x%s", chunk, keysSuffix) }
@@ -62,16 +61,10 @@ func (k keyFiles) write(chunk uint64, s *keyset) (*keyFile, error) {
 
 // encode returns the content of the key file for s.
 func (k keyFiles) encode(chunk uint64, s *keyset) ([]byte, *keyFile) {
-	order := make([]uint32, len(s.entries))
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortFunc(order, func(a, b uint32) int {
-		return bytes.Compare(s.entries[a].key[:], s.entries[b].key[:])
-	})
+	order := s.sorted()
 	f := &keyFile{
 		fs: k.fs, name: k.name(chunk), chunk: chunk, count: len(order),
-		oldest: s.oldest, newest: s.newest, filter: newFilter(len(order)),
+		filter: newFilter(len(order)), span: s.span,
 	}
 	b := make([]byte, keysHeader, keysHeader+entrySize*len(order))
 	for _, i := range order {
@@ -119,9 +112,11 @@ func (k keyFiles) parse(file io.ReaderAt, size int64, chunk uint64, cutoff int64
 	}
 	f := &keyFile{
 		fs: k.fs, name: k.name(chunk), chunk: binary.LittleEndian.Uint64(b[32:]),
-		count:  int(binary.LittleEndian.Uint64(b[40:])),
-		oldest: int64(binary.LittleEndian.Uint64(b[48:])),
-		newest: int64(binary.LittleEndian.Uint64(b[56:])),
+		count: int(binary.LittleEndian.Uint64(b[40:])),
+		span: span{
+			oldest: int64(binary.LittleEndian.Uint64(b[48:])),
+			newest: int64(binary.LittleEndian.Uint64(b[56:])),
+		},
 	}
 	switch {
 	case string(b[:8]) != keysMagic, wal.Checksum(b[:76]) != binary.LittleEndian.Uint32(b[76:]):

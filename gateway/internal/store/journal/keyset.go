@@ -20,13 +20,30 @@ func shortDigest(d store.Digest) (short [8]byte) {
 	return short
 }
 
-// A keyset holds the entries of one chunk in memory: a list, and a hash table
-// of places in the list. It costs about 40 bytes per key where a map would take
-// twice that, and the list is what the key file is made of.
+// A keyset holds the entries of one chunk in memory: a list, of which the key
+// file is made, and a hash table of places in the list. The writer asks it for
+// every event, so it must not wait for memory more than once: the table alone
+// answers nearly every time that a key is new.
 type keyset struct {
-	entries        []entry
-	table          []uint32 // place in entries plus one; zero is free. Length a power of two
-	oldest, newest int64    // received, nanoseconds since 1970
+	entries []entry
+	table   []slot // length a power of two, at most half full
+	span
+}
+
+// A span is when the records of a keyset were received: nanoseconds since 1970,
+// zeros while there are none.
+type span struct{ oldest, newest int64 }
+
+// A mark is a state of a keyset to go back to.
+type mark struct {
+	entries int
+	span
+}
+
+// A slot of the table. The zero slot is free.
+type slot struct {
+	tag   uint32 // a part of the key that does not choose the slot
+	place uint32 // in entries, plus one
 }
 
 // find returns the entry of key.
@@ -34,59 +51,68 @@ func (s *keyset) find(key store.Key) (entry, bool, error) {
 	if len(s.table) == 0 {
 		return entry{}, false, nil
 	}
-	at := s.table[s.slot(key)]
-	if at == 0 {
+	at := s.slot(key)
+	if at.place == 0 {
 		return entry{}, false, nil
 	}
-	return s.entries[at-1], true, nil
+	return s.entries[at.place-1], true, nil
 }
 
-// add adds an entry whose key is not there yet.
-func (s *keyset) add(e entry, received int64) {
+// claim returns the entry that has e's key, or else adds e.
+func (s *keyset) claim(e entry, received int64) (first entry, known bool) {
+	if 2*(len(s.entries)+1) > len(s.table) {
+		s.rehash(max(1024, 2*len(s.table)))
+	}
+	at := s.slot(e.key)
+	if at.place != 0 {
+		return s.entries[at.place-1], true
+	}
 	if len(s.entries) == 0 {
 		s.oldest, s.newest = received, received
 	}
 	s.oldest, s.newest = min(s.oldest, received), max(s.newest, received)
 	s.entries = append(s.entries, e)
-	if 4*len(s.entries) > 3*len(s.table) {
-		s.rehash(max(1024, 2*len(s.table)))
-		return
-	}
-	s.table[s.slot(e.key)] = uint32(len(s.entries))
+	*at = slot{tag: tag(e.key), place: uint32(len(s.entries))}
+	return entry{}, false
 }
 
 // enter adds the key of a record that has one. A payload nobody can read is
 // named by whoever reads it.
 func (s *keyset) enter(r wal.Record) {
 	id, err := store.ParseIdentity(store.Kind(r.Kind), r.Payload)
-	if err != nil || !id.Unique {
-		return
-	}
-	if _, known, _ := s.find(id.Key); !known {
-		s.add(entry{key: id.Key, digest: shortDigest(id.Digest), sequence: r.Sequence}, nanoseconds(id.Received))
+	if err == nil && id.Unique {
+		s.claim(entry{key: id.Key, digest: shortDigest(id.Digest), sequence: r.Sequence}, nanoseconds(id.Received))
 	}
 }
 
-// truncate forgets all but the first n entries.
-func (s *keyset) truncate(n int) {
-	s.entries = s.entries[:n]
+func (s *keyset) mark() mark { return mark{entries: len(s.entries), span: s.span} }
+
+// back forgets what was added since the mark.
+func (s *keyset) back(to mark) {
+	s.entries, s.span = s.entries[:to.entries], to.span
 	s.rehash(len(s.table))
 }
 
 func (s *keyset) rehash(size int) {
-	s.table = make([]uint32, size)
+	s.table = make([]slot, size)
 	for i := range s.entries {
-		s.table[s.slot(s.entries[i].key)] = uint32(i + 1)
+		key := s.entries[i].key
+		*s.slot(key) = slot{tag: tag(key), place: uint32(i + 1)}
 	}
 }
 
-// slot returns the place in the table that holds key, or would. A key is a
-// hash already. The table always has room, so the search ends.
-func (s *keyset) slot(key store.Key) int {
-	mask := len(s.table) - 1
+// slot returns the slot that holds key, or the free one where it belongs. A key
+// is a hash already. Half of the table is free, so the search ends soon.
+func (s *keyset) slot(key store.Key) *slot {
+	mask, tag := len(s.table)-1, tag(key)
 	i := int(binary.LittleEndian.Uint64(key[:])) & mask
-	for s.table[i] != 0 && s.entries[s.table[i]-1].key != key {
+	for {
+		at := &s.table[i]
+		if at.place == 0 || at.tag == tag && s.entries[at.place-1].key == key {
+			return at
+		}
 		i = (i + 1) & mask
 	}
-	return i
 }
+
+func tag(key store.Key) uint32 { return binary.LittleEndian.Uint32(key[8:]) }
