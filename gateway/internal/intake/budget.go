@@ -63,6 +63,9 @@ type Lease struct {
 	held   int64
 }
 
+// Lease returns a lease that holds nothing yet. A nil budget's has no limit.
+func (b *Budget) Lease() Lease { return Lease{budget: b} }
+
 // Grow charges n more bytes. An error means that they are not there, and
 // nothing was charged.
 func (l *Lease) Grow(n int64) *daybook.Error {

@@ -32,8 +32,13 @@ func (e *eventReader) gatewayMember(name []byte) {
 	e.skip()
 }
 
-// finish completes the submission when all members are read.
+// finish completes the submission when all members are read. After a text that
+// is no JSON there is nothing to complete: whoever knows where it stands, in a
+// line or an array, says so.
 func (e *eventReader) finish() {
+	if e.scan.Broken().Is() {
+		return
+	}
 	e.closeMetadata()
 	e.checkExtras()
 	e.finishTime()

@@ -1,0 +1,185 @@
+package logevent
+
+import (
+	"fmt"
+	"sync"
+
+	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/intake/strictjson"
+)
+
+// A member is one of the request's members, whichever way it is spelt.
+type member uint8
+
+const (
+	unknownMember member = iota // ignored, as JSON of Protocol Buffers is read
+	eventName
+	eventType
+	actorID
+	metadata
+	eventTS
+	idempotencyKey
+	forwardToStatsig
+)
+
+// fields are the names that refusals use.
+var fields = [...]string{
+	eventName: "event_name", eventType: "event_type", actorID: "actor_id", metadata: "metadata",
+	eventTS: "event_ts", idempotencyKey: "idempotency_key", forwardToStatsig: "forward_to_statsig",
+}
+
+// memberOf knows both spellings of each member.
+func memberOf(name []byte) member {
+	switch string(name) {
+	case "event_name", "eventName":
+		return eventName
+	case "event_type", "eventType":
+		return eventType
+	case "actor_id", "actorId":
+		return actorID
+	case "metadata":
+		return metadata
+	case "event_ts", "eventTs":
+		return eventTS
+	case "idempotency_key", "idempotencyKey":
+		return idempotencyKey
+	case "forward_to_statsig", "forwardToStatsig":
+		return forwardToStatsig
+	}
+	return unknownMember
+}
+
+// scanners keep their tables of names between calls.
+var scanners = sync.Pool{New: func() any { return new(strictjson.Scanner) }}
+
+// decodeJSON reads a request from the JSON of Protocol Buffers, more strictly
+// than protojson does: nothing that two readers could take for different things
+// is let in, and numbers in metadata stay the text they were.
+func decodeJSON(body []byte) call {
+	scan := scanners.Get().(*strictjson.Scanner)
+	defer scanners.Put(scan)
+	defer scan.Shrink()
+	scan.Reset(body)
+	d := jsonDecoder{scan: scan}
+	d.object()
+	scan.End()
+	problem := scan.Broken()
+	if !problem.Is() {
+		problem = scan.Flaw()
+	}
+	if problem.Is() {
+		return call{refused: refusal("", problem.Reason,
+			fmt.Sprintf("the request is not acceptable JSON: %s, at byte %d", problem.What, problem.Offset))}
+	}
+	return d.call
+}
+
+type jsonDecoder struct {
+	call // refused is the first wrong type
+	scan *strictjson.Scanner
+	seen [len(fields)]bool
+}
+
+// object reads the request's object to its end.
+func (d *jsonDecoder) object() {
+	d.scan.EnterObject()
+	for {
+		name, more := d.scan.Member()
+		if !more {
+			return
+		}
+		m := memberOf(name)
+		if m == unknownMember {
+			d.skip()
+			continue
+		}
+		if d.seen[m] {
+			d.refuse(m, reasonTwoSpellings, " is given in both spellings")
+		}
+		d.seen[m] = true
+		d.value(m)
+	}
+}
+
+// value reads the value of member m. Null is as good as absent.
+func (d *jsonDecoder) value(m member) {
+	kind := d.scan.Kind()
+	switch {
+	case kind == 'n':
+		d.skip()
+	case m == metadata && kind == '{':
+		d.metadata()
+	case m == metadata:
+		d.wrongType(m, " must be an object")
+	case m == forwardToStatsig && (kind == 't' || kind == 'f'):
+		d.request.storeOnly = kind == 'f'
+		d.skip()
+	case m == forwardToStatsig:
+		d.wrongType(m, " must be true or false")
+	case kind != '"':
+		d.wrongType(m, " must be a string")
+	case m == eventTS:
+		d.time()
+	default:
+		*d.request.text(m) = text{value: string(d.scan.Text()), given: true}
+	}
+}
+
+// text is where the value of a member that is a string belongs.
+func (r *request) text(m member) *text {
+	switch m {
+	case eventName:
+		return &r.name
+	case eventType:
+		return &r.typ
+	case actorID:
+		return &r.actor
+	}
+	return &r.key
+}
+
+func (d *jsonDecoder) time() {
+	t, problem := intake.ParseTime(d.scan.Text())
+	if problem != "" {
+		d.refuse(eventTS, reasonInvalidTime, problem)
+		return
+	}
+	d.request.time, d.request.timeGiven = t, true
+}
+
+// metadata reads the metadata object and counts its members. Its strings are
+// stored without needless escapes, which is the form the limit is about.
+func (d *jsonDecoder) metadata() {
+	out := []byte{'{'}
+	d.scan.EnterObject()
+	for {
+		name, more := d.scan.Member()
+		if !more {
+			break
+		}
+		if d.request.keys > 0 {
+			out = append(out, ',')
+		}
+		d.request.keys++
+		d.request.reserved = d.request.reserved || string(name) == admit.EnvelopeKey
+		out = append(out, d.scan.QuotedName()...)
+		out = append(out, ':')
+		out = d.scan.AppendValue(out, maxDepth-1)
+	}
+	d.request.metadata = strictjson.Unescape(append(out, '}'))
+}
+
+// skip reads a value nobody needs.
+func (d *jsonDecoder) skip() { d.scan.AppendValue(nil, maxDepth) }
+
+func (d *jsonDecoder) wrongType(m member, must string) {
+	d.refuse(m, reasonWrongType, must)
+	d.skip()
+}
+
+func (d *jsonDecoder) refuse(m member, reason, what string) {
+	if d.refused == nil {
+		d.refused = refusal(fields[m], reason, fields[m]+what)
+	}
+}

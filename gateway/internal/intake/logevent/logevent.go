@@ -1,0 +1,109 @@
+// Package logevent is the intake of the event-logging contract: the one call
+// events.v1.EventLoggingService/LogEvent over Connect, gRPC and gRPC-Web.
+//
+// Every protocol ends in the same three steps on bytes: decode a request, hand
+// it to accept, render the reply. Connect's unary JSON, which nearly all
+// callers speak, takes them on a bare HTTP handler (fast.go); everything else
+// goes through connect-go (rpc.go).
+package logevent
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/caller"
+	"daybook.dev/gateway/internal/intake"
+)
+
+// Protocol is this protocol's name in rows and metrics.
+const Protocol = "logevent"
+
+// Path is where the handler belongs.
+const Path = "/events.v1.EventLoggingService/LogEvent"
+
+// maxMessage is the size of the largest request, compressed or not: what one
+// event may have. It leaves room for metadata of 64 KiB written with every
+// character escaped, and bounds what decoding Protocol Buffers can allocate.
+const maxMessage = 1 << 20
+
+// The words of refusals; docs/reasons.md explains them. What package strictjson
+// says of a text is a reason of its own.
+const (
+	reasonBlankName        = "blank_name"
+	reasonBlankText        = "blank_text"
+	reasonTextTooLong      = "text_too_long"
+	reasonReservedField    = "reserved_field"
+	reasonTooManyKeys      = "too_many_keys"
+	reasonMetadataTooLarge = "metadata_too_large"
+	reasonInvalidTime      = "invalid_time"
+	reasonWrongType        = "wrong_type"
+	reasonTwoSpellings     = "two_spellings"
+	reasonInvalidProtobuf  = "invalid_protobuf"
+	reasonInvalidValue     = "invalid_value"
+	reasonInvalidNumber    = "invalid_number"
+)
+
+// A Service answers LogEvent calls. Set the fields before Handler is called;
+// Accept is required.
+type Service struct {
+	// Accept stores a batch and says what became of its events.
+	Accept func(context.Context, accept.Batch) []daybook.Outcome
+
+	// Budget is what requests in flight are charged to. Nil means no limit.
+	Budget *intake.Budget
+
+	// Durability is what an event that is stored rests on.
+	Durability daybook.Durability
+
+	// Trust says which proxy headers name the caller, and whose.
+	Trust caller.TrustHeaders
+
+	// Log is told why a body could not be read. Nil means nobody is.
+	Log *slog.Logger
+}
+
+// Handler returns the handler of Path, for all protocols.
+func (s *Service) Handler() http.Handler {
+	body := &intake.Body{MaxBytes: maxMessage, MaxDecoded: maxMessage, Budget: s.Budget}
+	rpc := s.rpcHandler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()[intake.RequestIDHeader] = []string{intake.RequestID(r.Header)}
+		if timeout, ok := fast(r); ok {
+			s.serveFast(w, r, body, timeout)
+			return
+		}
+		body := chargedBody{ReadCloser: r.Body, lease: s.Budget.Lease(), limit: wireLimit(r.Header), compressed: compressed(r.Header)}
+		defer body.lease.Release()
+		r.Body = &body
+		rpc.ServeHTTP(w, r)
+	})
+}
+
+// A call is a decoded request, or the reason why it is none.
+type call struct {
+	request request
+	refused *daybook.Error
+}
+
+// logEvent admits and stores the event of a call and, where destinations are
+// waited for, forwards it. remoteAddr and header say who is behind it.
+func (s *Service) logEvent(ctx context.Context, c call, remoteAddr string, header http.Header) reply {
+	if c.refused == nil {
+		c.refused = c.request.check()
+	}
+	submission := admit.Submission{Err: c.refused}
+	if c.refused == nil {
+		submission = c.request.submission(s.Trust.Identity(remoteAddr, header))
+	}
+	outcomes := s.Accept(ctx, accept.Batch{
+		Caller:   caller.Anonymous,
+		Protocol: Protocol,
+		Wait:     true,
+		Events:   []admit.Submission{submission},
+	})
+	return replyOf(outcomes[0], c.request.key.value)
+}

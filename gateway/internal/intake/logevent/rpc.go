@@ -1,0 +1,91 @@
+package logevent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/intake"
+)
+
+// rpcHandler returns the handler that connect-go makes for the call: every
+// protocol and encoding it knows, with our decoding and rendering.
+func (s *Service) rpcHandler() http.Handler {
+	options := append(intake.RPCOptions(maxMessage),
+		connect.WithCodec(codec{name: "proto", decode: decodeProto, encode: encodeProto}),
+		connect.WithCodec(codec{name: "json", decode: decodeJSON, encode: encodeJSON}),
+		connect.WithCodec(codec{name: "json; charset=utf-8", decode: decodeJSON, encode: encodeJSON}),
+	)
+	return connect.NewUnaryHandler(Path, s.serveRPC, options...)
+}
+
+func (s *Service) serveRPC(ctx context.Context, r *connect.Request[call]) (*connect.Response[reply], error) {
+	answer := s.logEvent(ctx, *r.Msg, r.Peer().Addr, r.Header())
+	if answer.failure != nil {
+		return nil, s.rpcError(&answer)
+	}
+	response := connect.NewResponse(&answer)
+	answer.setHeader(response.Header(), s.Durability)
+	return response, nil
+}
+
+// rpcError is the reply's failure as connect-go writes it.
+func (s *Service) rpcError(r *reply) error {
+	err := connect.NewError(r.failure.code, errors.New(r.failure.message))
+	r.setHeader(err.Meta(), s.Durability)
+	if r.failure.storedID != "" {
+		if detail, detailErr := connect.NewErrorDetail(r.failure.detail()); detailErr == nil {
+			err.AddDetail(detail)
+		}
+	}
+	return err
+}
+
+// A codec lets connect-go carry calls and replies as they are, without the
+// generated messages: those cost more than everything else about a call.
+type codec struct {
+	name   string
+	decode func([]byte) call
+	encode func(*reply) ([]byte, error)
+}
+
+// Name implements connect.Codec.
+func (c codec) Name() string { return c.name }
+
+// Marshal implements connect.Codec.
+func (c codec) Marshal(message any) ([]byte, error) {
+	r, ok := message.(*reply)
+	if !ok {
+		return nil, fmt.Errorf("logevent: cannot encode a %T", message)
+	}
+	return c.encode(r)
+}
+
+// Unmarshal implements connect.Codec. A request that cannot be decoded is no
+// error here: it is refused like any other, and counted.
+func (c codec) Unmarshal(body []byte, message any) error {
+	into, ok := message.(*call)
+	if !ok {
+		return fmt.Errorf("logevent: cannot decode a %T", message)
+	}
+	*into = c.decode(body)
+	return nil
+}
+
+func encodeJSON(r *reply) ([]byte, error) { return r.appendMessage(nil), nil }
+
+func encodeProto(r *reply) ([]byte, error) { return proto.Marshal(r.message()) }
+
+// unread is the reply to a call whose body could not be read.
+func (s *Service) unread(err *daybook.Error) reply {
+	if err.Err != nil && s.Log != nil {
+		s.Log.Info("request refused", "protocol", Protocol, "reason", err.Reason, "err", err.Err)
+	}
+	return unread(err)
+}
