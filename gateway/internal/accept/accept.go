@@ -17,6 +17,10 @@ type Batch struct {
 	Caller   caller.Caller
 	Protocol string // the intake's name, as rows and metrics show it
 	Events   []admit.Submission
+
+	// Wait says that the protocol's callers wait for the destinations of the
+	// Accepter. The events of other batches get there by following the store.
+	Wait bool
 }
 
 // An Accepter turns batches into outcomes. It is safe for concurrent use; set
@@ -26,6 +30,13 @@ type Accepter struct {
 	Store    store.Store
 	Instance string // name of this gateway, in every record
 
+	// Destinations are tried while callers wait, where their protocol says so.
+	Destinations []Destination
+
+	// Unsettled is told that the results of that many attempts could not be
+	// stored: after a restart their outcome is unknown. Nil means nobody is.
+	Unsettled func(attempts int, err error)
+
 	// Observe is told the outcomes of every batch, for metrics and logs.
 	// Nil means nobody is. It must not keep or change the outcomes.
 	Observe func(b Batch, outcomes []daybook.Outcome)
@@ -33,13 +44,17 @@ type Accepter struct {
 
 // Accept admits and stores the events of b and returns an outcome for each, in
 // order. An outcome of Stored means that the event is safe to the outcome's
-// durability. The events that fail do so together: one append carries them all.
+// durability; an error beside it, that a destination the caller waited for did
+// not take it. The events that fail do so together: one append carries them all.
 func (a *Accepter) Accept(ctx context.Context, b Batch) []daybook.Outcome {
 	outcomes := make([]daybook.Outcome, len(b.Events))
 	records, indexes := a.admit(b, outcomes)
 	if len(records) > 0 {
 		receipts, err := a.Store.Append(ctx, records)
-		a.settle(outcomes, records, indexes, receipts, err)
+		stored := a.settle(outcomes, records, indexes, receipts, err)
+		if b.Wait && len(stored) > 0 && len(a.Destinations) > 0 {
+			a.forward(ctx, stored, outcomes)
+		}
 	}
 	if a.Observe != nil {
 		a.Observe(b, outcomes)
@@ -66,9 +81,10 @@ func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) (records []store.R
 	return records, indexes
 }
 
-// settle writes what the store decided into the outcomes. Without receipts
-// nothing was stored, and every record failed with the store's error.
-func (a *Accepter) settle(outcomes []daybook.Outcome, records []store.Record, indexes []int, receipts []store.Receipt, err error) {
+// settle writes what the store decided into the outcomes and returns the events
+// that this batch stored. Without receipts nothing was stored, and every record
+// failed with the store's error.
+func (a *Accepter) settle(outcomes []daybook.Outcome, records []store.Record, indexes []int, receipts []store.Receipt, err error) (stored []fresh) {
 	durability := a.Store.Durability()
 	for n, i := range indexes {
 		if err != nil {
@@ -76,7 +92,11 @@ func (a *Accepter) settle(outcomes []daybook.Outcome, records []store.Record, in
 			continue
 		}
 		outcomes[i] = outcomeOf(receipts[n], i, durability)
+		if receipts[n].Status == daybook.Stored && len(a.Destinations) > 0 {
+			stored = append(stored, fresh{index: i, record: &records[n], position: receipts[n].Position})
+		}
 	}
+	return stored
 }
 
 func outcomeOf(r store.Receipt, index int, durability daybook.Durability) daybook.Outcome {

@@ -21,6 +21,13 @@ type Submission struct {
 	// the event's digest.
 	TimeGiven bool
 
+	// StoreOnly is the caller's wish that the event is not forwarded.
+	StoreOnly bool
+
+	// Envelope is written into the metadata of the stored event. Nil means
+	// that the protocol has none.
+	Envelope *Envelope
+
 	// Err refuses the event; Event then holds what is known of it.
 	Err *daybook.Error
 }
@@ -46,7 +53,7 @@ func (a *Admitter) Admit(s Submission) (store.Record, *daybook.Error) {
 	digest := digestOf(&s)
 	received := a.now()
 	a.complete(&s, received)
-	return store.Record{Kind: store.KindEvent, Event: s.Event, Digest: digest, Received: received}, nil
+	return store.Record{Kind: store.KindEvent, Event: s.Event, Digest: digest, Received: received, StoreOnly: s.StoreOnly}, nil
 }
 
 func (a *Admitter) now() time.Time {

@@ -6,7 +6,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// complete fills in what the caller left to the gateway: the id and the time.
+// complete fills in what the caller left to the gateway, the id and the time,
+// and adds the audit envelope.
 func (a *Admitter) complete(s *Submission, received time.Time) {
 	e := &s.Event
 	if e.ID == "" {
@@ -16,6 +17,9 @@ func (a *Admitter) complete(s *Submission, received time.Time) {
 		e.Time = received
 	}
 	e.Time = e.Time.UTC()
+	if s.Envelope != nil {
+		e.Metadata = s.Envelope.appendTo(e.Metadata)
+	}
 }
 
 // newID returns a random UUID. It carries no time on purpose: ids that grow

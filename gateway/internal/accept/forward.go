@@ -1,0 +1,165 @@
+package accept
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/store"
+)
+
+// A Destination is one that callers wait for: once their events are safe it is
+// tried before they are answered, and what came of it is settled in the store.
+type Destination struct {
+	Name string
+	Sink daybook.Sink
+
+	// Within is how long a caller waits at most. Zero means 2s.
+	Within time.Duration
+
+	// Wants reports whether the destination is to get the record. Nil means
+	// every record.
+	Wants func(*store.Record) bool
+}
+
+const (
+	defaultWithin = 2 * time.Second
+
+	// answerTime is kept back from a caller's own deadline, so that the answer
+	// "stored, but not forwarded" still reaches it. Without it the caller would
+	// time out, try again, and store the event twice.
+	answerTime = 50 * time.Millisecond
+)
+
+// A fresh event was stored by this call: not refused, not failed, and not a
+// duplicate, whose first copy has been settled already.
+type fresh struct {
+	index    int // in the batch
+	record   *store.Record
+	position store.Position
+}
+
+// forward tries the destinations with the fresh events, all at once, and writes
+// what failed into the outcomes. It returns after every attempt is settled in
+// the store, so that no crash afterwards can change what the caller was told.
+func (a *Accepter) forward(ctx context.Context, events []fresh, outcomes []daybook.Outcome) {
+	attempts := make([][]settlement, len(a.Destinations))
+	var tries sync.WaitGroup
+	for i := range a.Destinations {
+		tries.Go(func() { attempts[i] = a.Destinations[i].try(ctx, events) })
+	}
+	tries.Wait()
+
+	var records []store.Record
+	for _, attempt := range attempts {
+		for _, s := range attempt {
+			s.mark(&outcomes[s.index])
+			records = append(records, s.record())
+		}
+	}
+	if len(records) == 0 {
+		return
+	}
+	if _, err := a.Store.Append(context.WithoutCancel(ctx), records); err != nil && a.Unsettled != nil {
+		a.Unsettled(len(records), err)
+	}
+}
+
+// try writes the events the destination wants, once, within its patience. The
+// caller going away does not end the attempt: its result is recorded either way.
+func (d *Destination) try(ctx context.Context, events []fresh) []settlement {
+	var wanted []daybook.Event
+	var settled []settlement
+	for _, e := range events {
+		if d.Wants == nil || d.Wants(e.record) {
+			wanted = append(wanted, e.record.Event)
+			settled = append(settled, settlement{fresh: e, destination: d.Name})
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.patience(ctx))
+	defer cancel()
+	apply(d.Sink.Write(bounded, wanted), settled)
+	return settled
+}
+
+// patience is how long the attempt may take: the destination's limit, less
+// where the caller's own deadline comes first.
+func (d *Destination) patience(ctx context.Context) time.Duration {
+	within := d.Within
+	if within <= 0 {
+		within = defaultWithin
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		within = min(within, time.Until(deadline)-answerTime)
+	}
+	return within
+}
+
+// apply notes what a sink's Write returned on the settlements it is about.
+func apply(err error, settled []settlement) {
+	if err == nil {
+		return
+	}
+	partial, ok := errors.AsType[*daybook.PartialError](err)
+	if !ok {
+		for i := range settled {
+			settled[i].err = err
+		}
+		return
+	}
+	failed := make(map[string]error, len(partial.Failed))
+	for _, o := range partial.Failed {
+		failed[o.ID] = o.Err
+		if o.Err == nil {
+			failed[o.ID] = partial
+		}
+	}
+	for i := range settled {
+		settled[i].err = failed[settled[i].fresh.record.Event.ID]
+	}
+}
+
+// A settlement is what one destination said about one event; no err means that
+// it took it.
+type settlement struct {
+	fresh
+	destination string
+	err         error
+}
+
+// reasonForward is the reason of an event that is stored and was not forwarded.
+const reasonForward = "forward_failed"
+
+// mark notes a failure on the event's outcome, which stays Stored.
+func (s *settlement) mark(o *daybook.Outcome) {
+	if s.err == nil || o.Err != nil {
+		return
+	}
+	o.Reason = reasonForward
+	o.Err = &daybook.Error{
+		Code: daybook.Unavailable, Reason: reasonForward, Index: s.index,
+		Message: "the event is stored, but it was not forwarded to " + s.destination, Err: s.err,
+	}
+}
+
+// record is the settled record to keep. A failure is a dead letter: the caller
+// was told, so it is not tried again unless somebody asks for it.
+func (s *settlement) record() store.Record {
+	verdict := store.Settlement{Position: s.position, Destination: s.destination, Status: daybook.Stored}
+	if s.err != nil {
+		verdict.Status, verdict.Reason = daybook.Failed, reasonForward
+	}
+	return store.Record{
+		Kind:       store.KindSettled,
+		Event:      daybook.Event{ID: s.fresh.record.Event.ID},
+		Caller:     s.fresh.record.Caller,
+		Instance:   s.fresh.record.Instance,
+		Received:   time.Now(),
+		Settlement: &verdict,
+	}
+}
