@@ -2,6 +2,7 @@ package wal
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"time"
@@ -64,7 +65,7 @@ func (h *Header) appendTo(dst []byte) []byte {
 // could be read of the first DataStart bytes.
 func parseHeader(b []byte) (Header, error) {
 	h, err := parseHeaderCopy(b)
-	if err == nil || len(b) < copyOffset {
+	if err == nil || errors.Is(err, ErrVersion) || len(b) < copyOffset {
 		return h, err
 	}
 	second, err2 := parseHeaderCopy(b[copyOffset:])
