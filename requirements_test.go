@@ -38,7 +38,7 @@ func TestAnApplicationThatImportsDaybookRequiresNothingElse(t *testing.T) {
 		}
 	})
 	t.Run("it compiles nothing but daybook.dev and Go's own packages", func(t *testing.T) {
-		for _, p := range strings.FieldsSeq(run("list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")) {
+		for p := range strings.FieldsSeq(run("list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")) {
 			if p != "app.example" && p != "daybook.dev" && !strings.HasPrefix(p, "daybook.dev/internal/") {
 				t.Errorf("it compiles %s", p)
 			}
