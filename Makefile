@@ -84,13 +84,18 @@ tidy: ## Bring every go.mod in line with the code
 	go mod tidy
 	cd gateway && GOWORK=off go mod tidy
 
+.PHONY: tidy-check
+tidy-check: ## Fail when a go.mod is not in line with the code
+	go mod tidy -diff
+	cd gateway && GOWORK=off go mod tidy -diff
+
 .PHONY: clean
 clean: ## Remove what was built (not the data)
 	rm -rf $(BIN) .cover.out
 
 .PHONY: help
 help: ## List what make can do
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The folders of the workspace's modules, as patterns.
 DIRS = $$(go list -m -f '{{.Dir}}/...')
