@@ -48,7 +48,7 @@ func startClients(t *testing.T, url string, seed uint64) *crashClients {
 			chance: rand.New(rand.NewPCG(seed, uint64(i+1))), gateway: gateway,
 		}
 		c.wait.Go(func() {
-			defer gateway.Close(context.Background()) //nolint:errcheck // nothing is under way
+			defer gateway.Close(context.Background())
 			for !c.ending.Load() && ctx.Err() == nil {
 				client.batch(ctx)
 			}
@@ -93,7 +93,7 @@ func (c *crashClient) batch(ctx context.Context) {
 		pad := strings.Repeat("x", c.chance.IntN(1000))
 		events[i] = daybook.Event{
 			ID: fmt.Sprintf("%s-%d", c.name, c.events), Name: "crash", Type: daybook.Log, Actor: c.name,
-			Metadata: json.RawMessage(fmt.Sprintf(`{"n":%d,"chance":%d,"pad":"%s"}`, c.events, c.chance.Uint64(), pad)),
+			Metadata: json.RawMessage(fmt.Sprintf(`{"n":%d,"chance":%d,"pad":%q}`, c.events, c.chance.Uint64(), pad)),
 		}
 		c.attempted[events[i].ID] = contentOf(events[i])
 	}

@@ -68,7 +68,7 @@ func requireFresh(t *testing.T, p *process, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer gateway.Close(t.Context()) //nolint:errcheck // nothing is under way
+	defer gateway.Close(t.Context())
 	outcomes, err := gateway.Send(t.Context(), []daybook.Event{{ID: id, Name: "fresh"}})
 	if err != nil || outcomes[0].Status != daybook.Stored {
 		t.Fatalf("a fresh event: %+v, %v\n%s", outcomes, err, p.log)
@@ -127,7 +127,8 @@ func contentOf(e daybook.Event) content {
 func output(t *testing.T, cmd interface {
 	Output() ([]byte, error)
 	String() string
-}) []byte {
+},
+) []byte {
 	t.Helper()
 	text, err := cmd.Output()
 	if err != nil {

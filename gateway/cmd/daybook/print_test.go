@@ -39,16 +39,26 @@ func TestDumpNamesTheKindOfWhatIsNoEvent(t *testing.T) {
 		entry store.Entry
 		want  string
 	}{
-		{store.Entry{Position: 3, Record: store.Record{Kind: store.KindSettled, Event: daybook.Event{},
-			Settlement: &store.Settlement{Position: 2, Destination: "statsig", Status: daybook.Failed, Reason: "r"}}},
-			`{"kind":"settled","position":3,"settlement":{"position":2,"destination":"statsig","status":"failed","reason":"r"}}`},
-		{store.Entry{Position: 4, Record: store.Record{Kind: store.KindSummary, Summary: []store.Count{{Caller: "c", Status: daybook.Stored, Events: 9}}}},
-			`{"kind":"summary","position":4,"summary":[{"caller":"c","status":"stored","events":9}]}`},
-		{store.Entry{Position: 5, Record: store.Record{Kind: store.KindRefused, Caller: "c", Event: daybook.Event{ID: "i", Name: "n"},
-			Refusal: &store.Refusal{Destination: "d", Attempts: 2, Code: daybook.Invalid, Reason: "r", Field: "f", Message: "m"}}},
+		{
+			store.Entry{Position: 3, Record: store.Record{
+				Kind: store.KindSettled, Event: daybook.Event{},
+				Settlement: &store.Settlement{Position: 2, Destination: "statsig", Status: daybook.Failed, Reason: "r"},
+			}},
+			`{"kind":"settled","position":3,"settlement":{"position":2,"destination":"statsig","status":"failed","reason":"r"}}`,
+		},
+		{
+			store.Entry{Position: 4, Record: store.Record{Kind: store.KindSummary, Summary: []store.Count{{Caller: "c", Status: daybook.Stored, Events: 9}}}},
+			`{"kind":"summary","position":4,"summary":[{"caller":"c","status":"stored","events":9}]}`,
+		},
+		{
+			store.Entry{Position: 5, Record: store.Record{
+				Kind: store.KindRefused, Caller: "c", Event: daybook.Event{ID: "i", Name: "n"},
+				Refusal: &store.Refusal{Destination: "d", Attempts: 2, Code: daybook.Invalid, Reason: "r", Field: "f", Message: "m"},
+			}},
 			`{"kind":"refused","position":5,"event":{"event_id":"i","event_name":"n","event_type":null,"actor_id":null,"event_ts":"0001-01-01T00:00:00Z",` +
 				`"ingested_at":null,"caller":"c","protocol":null,"instance":null,"metadata":null},` +
-				`"refusal":{"destination":"d","attempts":2,"code":"invalid","reason":"r","field":"f","message":"m"}}`},
+				`"refusal":{"destination":"d","attempts":2,"code":"invalid","reason":"r","field":"f","message":"m"}}`,
+		},
 	} {
 		got, err := appendRecord(nil, c.entry)
 		if err != nil || string(got) != c.want {

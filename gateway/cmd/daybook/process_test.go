@@ -97,7 +97,7 @@ func (l *bootLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text.Write(p)
-	for _, text := range bytes.Split(l.text.Bytes(), []byte("\n")) {
+	for text := range bytes.SplitSeq(l.text.Bytes(), []byte("\n")) {
 		if l.line.Msg != "" {
 			break
 		}

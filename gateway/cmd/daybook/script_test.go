@@ -72,7 +72,7 @@ func (s *scriptGateway) kill() {
 // exits runs a command and requires its exit status.
 func exits(ts *testscript.TestScript, args []string) error {
 	if len(args) < 2 {
-		return errors.New("usage: exits STATUS COMMAND [ARGUMENT]...")
+		return errors.New("exits needs a status and a command")
 	}
 	want, err := strconv.Atoi(args[0])
 	if err != nil {

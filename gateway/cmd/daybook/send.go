@@ -62,7 +62,7 @@ func (a *app) send(ctx context.Context, o sendOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer gateway.Close(ctx) //nolint:errcheck // nothing is under way any more
+	defer gateway.Close(ctx)
 
 	r := newSendReport(a, args[0] != "-")
 	c := courier{send: gateway.SendLines, retryFor: o.retryFor, report: r.event, waiting: r.waiting}
@@ -116,7 +116,8 @@ func (a *app) files(names []string) (lineSource, error) {
 // newEventID returns the id of an event that has none.
 func newEventID() string { return uuid.NewString() }
 
-// describe says in one line for people why an event or a request failed.
+// describe says in one line for people why an event or a request failed. That
+// a connection ended (io.EOF) adds nothing to "no answer".
 func describe(err error) string {
 	e, ok := errors.AsType[*daybook.Error](err)
 	switch {

@@ -70,16 +70,36 @@ func TestCourierDelivers(t *testing.T) {
 		waits    int
 		code     daybook.Code
 	}{
-		{"everything at once", []attempt{{statuses: "sdr"}},
-			[]string{"a b c"}, "1 stored, 2 duplicate, 3 refused", 0, daybook.OK},
-		{"through an outage, with the same lines", []attempt{{err: away}, {err: away}, {statuses: "dds"}},
-			[]string{"a b c", "a b c", "a b c"}, "1 duplicate, 2 duplicate, 3 stored", 2, daybook.OK},
-		{"what failed alone", []attempt{{statuses: "sfr"}, {statuses: "s"}},
-			[]string{"a b c", "b"}, "1 stored, 3 refused, 2 stored", 1, daybook.OK},
-		{"nothing to a gateway that does not know the key", []attempt{{err: &daybook.Error{Code: daybook.Unauthenticated}}},
-			[]string{"a b c"}, "1 unknown, 2 unknown, 3 unknown", 0, daybook.Unauthenticated},
-		{"nothing to what is no gateway", []attempt{{err: &daybook.Error{Code: daybook.Unimplemented}}},
-			[]string{"a b c"}, "1 unknown, 2 unknown, 3 unknown", 0, daybook.Unimplemented},
+		{
+			"everything at once",
+			[]attempt{{statuses: "sdr"}},
+			[]string{"a b c"},
+			"1 stored, 2 duplicate, 3 refused", 0, daybook.OK,
+		},
+		{
+			"through an outage, with the same lines",
+			[]attempt{{err: away}, {err: away}, {statuses: "dds"}},
+			[]string{"a b c", "a b c", "a b c"},
+			"1 duplicate, 2 duplicate, 3 stored", 2, daybook.OK,
+		},
+		{
+			"what failed alone",
+			[]attempt{{statuses: "sfr"}, {statuses: "s"}},
+			[]string{"a b c", "b"},
+			"1 stored, 3 refused, 2 stored", 1, daybook.OK,
+		},
+		{
+			"nothing to a gateway that does not know the key",
+			[]attempt{{err: &daybook.Error{Code: daybook.Unauthenticated}}},
+			[]string{"a b c"},
+			"1 unknown, 2 unknown, 3 unknown", 0, daybook.Unauthenticated,
+		},
+		{
+			"nothing to what is no gateway",
+			[]attempt{{err: &daybook.Error{Code: daybook.Unimplemented}}},
+			[]string{"a b c"},
+			"1 unknown, 2 unknown, 3 unknown", 0, daybook.Unimplemented,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -56,8 +56,12 @@ func (f *eventFlags) line(name string, pairs []string) ([]byte, error) {
 	}
 	b := []byte{'{'}
 	for _, member := range [...]struct{ name, value string }{
-		{"event_name", name}, {"event_id", f.id}, {"event_type", f.eventType}, {"actor_id", f.actor},
-		{"event_ts", at}, {"idempotency_key", f.idempotencyKey},
+		{"event_name", name},
+		{"event_id", f.id},
+		{"event_type", f.eventType},
+		{"actor_id", f.actor},
+		{"event_ts", at},
+		{"idempotency_key", f.idempotencyKey},
 	} {
 		if member.value == "" && member.name != "event_name" {
 			continue

@@ -57,8 +57,10 @@ func readLines(file string, r io.Reader) lineSource {
 			l := line{file: file, number: number}
 			switch {
 			case errors.Is(err, errLongLine):
-				l.err = &daybook.Error{Code: daybook.Invalid, Reason: "line_too_long",
-					Message: fmt.Sprintf("the line has more than %d bytes", maxLine)}
+				l.err = &daybook.Error{
+					Code: daybook.Invalid, Reason: "line_too_long",
+					Message: fmt.Sprintf("the line has more than %d bytes", maxLine),
+				}
 			case err != nil:
 				if !errors.Is(err, io.EOF) {
 					yield(l, err)

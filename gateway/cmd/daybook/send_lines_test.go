@@ -22,8 +22,8 @@ func TestLinesAreReadOneByOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := string(l.text)
-			if l.err != nil {
-				text = l.err.(*daybook.Error).Reason
+			if e, ok := errors.AsType[*daybook.Error](l.err); ok {
+				text = e.Reason
 			}
 			if len(text) > 20 {
 				text = "long"

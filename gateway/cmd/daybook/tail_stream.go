@@ -43,9 +43,8 @@ const (
 // was the end.
 var errLost = errors.New("the connection was closed")
 
-// errRefused is the answer of a gateway, or of something else, that asking
-// again will not change.
-type errRefused struct{ error }
+// A refusedError is something that connecting again will not change.
+type refusedError struct{ error }
 
 // run returns nil at the end of a stream that has one. The first connection
 // must succeed; later ones are tried until ctx ends.
@@ -59,7 +58,7 @@ func (s *subscription) run(ctx context.Context) error {
 			return err
 		case s.started.IsZero():
 			return s.notThere(err)
-		case errors.As(err, new(errRefused)):
+		case errors.As(err, new(refusedError)):
 			return err
 		}
 		if s.lastID != seen {
@@ -77,7 +76,7 @@ func (s *subscription) run(ctx context.Context) error {
 
 // notThere says what to do when no gateway answers.
 func (s *subscription) notThere(err error) error {
-	if errors.As(err, new(errRefused)) {
+	if errors.As(err, new(refusedError)) {
 		return err
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
@@ -95,7 +94,7 @@ func (s *subscription) connect(ctx context.Context) error {
 
 	request, err := s.request(ctx)
 	if err != nil {
-		return errRefused{err}
+		return refusedError{err}
 	}
 	now := time.Now()
 	response, err := http.DefaultClient.Do(request)
@@ -152,53 +151,67 @@ func (s *subscription) check(response *http.Response) error {
 	if response.StatusCode >= 500 && response.StatusCode != http.StatusNotImplemented {
 		return err
 	}
-	return errRefused{err}
+	return refusedError{err}
 }
 
 // read passes on the events of a stream; nil means that it said it was done.
-// See https://html.spec.whatwg.org/multipage/server-sent-events.html: a gateway
-// sends one line each of id, event and data.
 func (s *subscription) read(body io.Reader, alive func()) error {
 	in := bufio.NewReaderSize(body, 64<<10)
-	var id, kind, data string
+	for {
+		m, err := s.message(in, alive)
+		switch {
+		case err != nil:
+			return err
+		case m.kind == "end":
+			return nil
+		case m.data == nil:
+			continue // a sign of life
+		}
+		if err := s.event(m.data); err != nil {
+			return refusedError{err}
+		}
+		s.lastID = m.id
+	}
+}
+
+// A message is one server-sent event.
+type message struct {
+	id, kind string
+	data     []byte
+}
+
+// message reads one message. Of the format (see the HTML standard, section
+// "Server-sent events") a gateway uses one line each of id, event and data.
+func (s *subscription) message(in *bufio.Reader, alive func()) (m message, err error) {
 	for {
 		if in.Buffered() == 0 {
 			if err := s.pause(); err != nil {
-				return errRefused{err}
+				return m, refusedError{err}
 			}
 		}
 		text, err := readLine(in, maxRow)
 		if err != nil {
-			return lost(err)
+			return m, lost(err)
 		}
 		alive()
 		text = bytes.TrimRight(text, "\r\n")
 		if len(text) == 0 {
-			if kind == "end" {
-				return nil
-			}
-			if data != "" {
-				if err := s.event([]byte(data)); err != nil {
-					return errRefused{err}
-				}
-				s.lastID = id
-			}
-			kind, data = "", ""
-			continue
+			return m, nil
 		}
 		name, value, _ := bytes.Cut(text, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
 		case "id":
-			id = string(value)
+			m.id = string(value)
 		case "event":
-			kind = string(value)
+			m.kind = string(value)
 		case "data":
-			data = string(value)
+			m.data = value
 		}
 	}
 }
 
+// lost says what it means when a stream ends without a last word.
 func lost(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errLost

@@ -85,8 +85,10 @@ func TestSubscriptionEnds(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			gateway := httptest.NewServer(c.answer)
 			defer gateway.Close()
-			s := subscription{url: gateway.URL, query: url.Values{}, event: func([]byte) error { return c.event },
-				pause: func() error { return nil }, away: func(error) {}}
+			s := subscription{
+				url: gateway.URL, query: url.Values{}, event: func([]byte) error { return c.event },
+				pause: func() error { return nil }, away: func(error) {},
+			}
 			if err := s.run(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
