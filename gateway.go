@@ -56,8 +56,10 @@ func Gateway(address string, o GatewayOptions) (LineSender, error) {
 		return nil, err
 	}
 	if strings.ContainsFunc(o.Key, notInKey) {
-		return nil, &Error{Code: Invalid, Where: "gateway", Field: "key", Reason: "invalid_key",
-			Message: "the key contains a space, a line break or another character no key has"}
+		return nil, &Error{
+			Code: Invalid, Where: "gateway", Field: "key", Reason: "invalid_key",
+			Message: "the key contains a space, a line break or another character no key has",
+		}
 	}
 	g := &gateway{
 		target:        target,
@@ -85,8 +87,10 @@ func eventsURL(address string) (string, error) {
 		u.User == nil && u.RawQuery == "" && u.Fragment == ""
 	if !good {
 		// The address is not repeated in full: it may hold a password.
-		return "", &Error{Code: Invalid, Where: "gateway", Field: "url", Reason: "invalid_url",
-			Message: "the gateway's address must be http:// or https:// with a host and neither user, query nor fragment; write for example http://localhost:8080"}
+		return "", &Error{
+			Code: Invalid, Where: "gateway", Field: "url", Reason: "invalid_url",
+			Message: "the gateway's address must be http:// or https:// with a host and neither user, query nor fragment; write for example http://localhost:8080",
+		}
 	}
 	return u.JoinPath("v1", "events").String(), nil
 }

@@ -138,7 +138,6 @@ func TestGatewaySendsAnEvent(t *testing.T) {
 		Time:     time.Date(2026, 1, 2, 4, 5, 6, 7, time.FixedZone("", 3600)),
 		Metadata: json.RawMessage("{\n \"cents\": 12345678901234567890.10,\n \"note\": \"a b\"\n}"),
 	})
-
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,13 +224,19 @@ func TestGatewayHonoursTheResultOfEachEvent(t *testing.T) {
 	want := []daybook.Outcome{
 		{ID: "a", Status: daybook.Stored, Durability: daybook.Fsynced},
 		{ID: "b", Status: daybook.Duplicate, Durability: daybook.Fsynced},
-		{ID: "c", Status: daybook.Refused, Reason: "blank_name", Err: &daybook.Error{Code: daybook.Invalid, Where: "gateway",
-			Field: "event_name", Reason: "blank_name", Message: "event_name must not be blank", Index: 2}},
+		{ID: "c", Status: daybook.Refused, Reason: "blank_name", Err: &daybook.Error{
+			Code: daybook.Invalid, Where: "gateway",
+			Field: "event_name", Reason: "blank_name", Message: "event_name must not be blank", Index: 2,
+		}},
 		{ID: "d", Status: daybook.Dropped, Reason: "rule"},
-		{ID: "e", Status: daybook.Failed, Reason: "disk_full", Err: &daybook.Error{Code: daybook.Exhausted, Where: "gateway",
-			Reason: "disk_full", Message: "the disk is full", Index: 4, RetryAfter: 7 * time.Second}},
-		{ID: "f", Status: daybook.Stored, Durability: daybook.Fsynced, Reason: "not_forwarded", Err: &daybook.Error{Code: daybook.Unavailable,
-			Where: "gateway", Reason: "not_forwarded", Index: 5, RetryAfter: 7 * time.Second}},
+		{ID: "e", Status: daybook.Failed, Reason: "disk_full", Err: &daybook.Error{
+			Code: daybook.Exhausted, Where: "gateway",
+			Reason: "disk_full", Message: "the disk is full", Index: 4, RetryAfter: 7 * time.Second,
+		}},
+		{ID: "f", Status: daybook.Stored, Durability: daybook.Fsynced, Reason: "not_forwarded", Err: &daybook.Error{
+			Code:  daybook.Unavailable,
+			Where: "gateway", Reason: "not_forwarded", Index: 5, RetryAfter: 7 * time.Second,
+		}},
 		{ID: "g", Status: daybook.Unknown, Err: &daybook.Error{Code: daybook.Unavailable, Where: "gateway", Index: 6, RetryAfter: 7 * time.Second}},
 	}
 	if !reflect.DeepEqual(outcomes, want) {

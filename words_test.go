@@ -90,8 +90,10 @@ func TestCodeOfLooksThroughTheChain(t *testing.T) {
 		{"nil is OK", nil, daybook.OK},
 		{"an error without a code is internal", io.EOF, daybook.Internal},
 		{"a wrapped Error keeps its code", errors.Join(io.EOF, denied), daybook.Denied},
-		{"a PartialError has the code of its first failure",
-			&daybook.PartialError{Failed: []daybook.Outcome{{ID: "a"}, {ID: "b", Err: denied}}}, daybook.Denied},
+		{
+			"a PartialError has the code of its first failure",
+			&daybook.PartialError{Failed: []daybook.Outcome{{ID: "a"}, {ID: "b", Err: denied}}}, daybook.Denied,
+		},
 		{"closed is unavailable", daybook.ErrClosed, daybook.Unavailable},
 		{"a typed nil is internal", none, daybook.Internal},
 	} {
