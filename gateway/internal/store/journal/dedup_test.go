@@ -1,0 +1,134 @@
+package journal_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/store"
+	"daybook.dev/gateway/internal/store/journal"
+	"daybook.dev/gateway/internal/store/storetest"
+)
+
+func statuses(t *testing.T, j *journal.Journal, records []store.Record) map[daybook.Status]int {
+	t.Helper()
+	receipts, err := j.Append(t.Context(), records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[daybook.Status]int{}
+	for _, r := range receipts {
+		count[r.Status]++
+	}
+	return count
+}
+
+func TestKeyFilesKnowTheirChunksWhateverHappensToThem(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, name string){
+		"untouched": func(*testing.T, string) {},
+		"removed": func(t *testing.T, name string) {
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"header damaged":  func(t *testing.T, name string) { overwrite(t, name, 41, []byte{0xff}) },
+		"entries damaged": func(t *testing.T, name string) { overwrite(t, name, 90, []byte("xxxx")) },
+		"cut short": func(t *testing.T, name string) {
+			if err := os.Truncate(name, 100); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"emptied": func(t *testing.T, name string) {
+			if err := os.Truncate(name, 0); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			fill(t, dir, "a", 30)
+			closeJournal(t, open(t, journal.Options{Dir: dir})) // makes the last key file
+			keys := files(t, dir, ".keys")
+			if len(keys) < 5 {
+				t.Fatalf("%d key files", len(keys))
+			}
+			for _, name := range keys {
+				damage(t, name)
+			}
+			j := open(t, journal.Options{Dir: dir, Now: justAfter})
+			if got := statuses(t, j, storetest.Events("a", 30)); got[daybook.Duplicate] != 30 {
+				t.Errorf("copies are %v", got)
+			}
+			if n := j.Stats().DedupKeys; n != 30 {
+				t.Errorf("%d keys are known", n)
+			}
+			closeJournal(t, j)
+			verifyClean(t, dir)
+			if got := len(files(t, dir, ".keys")); got < len(keys) {
+				t.Errorf("%d of %d key files are back", got, len(keys))
+			}
+		})
+	}
+}
+
+// justAfter is when the events of storetest were received, and a minute.
+func justAfter() time.Time {
+	return storetest.Events("a", 1)[0].Received.Add(time.Minute)
+}
+
+func TestVerifyNamesADamagedKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, "a", 30)
+	keys := files(t, dir, ".keys")
+	overwrite(t, keys[1], 90, []byte("xxxx"))
+	var found []journal.Damage
+	report, err := journal.Verify(dir, func(d journal.Damage) { found = append(found, d) })
+	if err != nil || len(found) != 1 || report.KeyFiles != len(keys)-1 || report.Damaged != 0 {
+		t.Errorf("found %v, %+v, %v", found, report, err)
+	}
+}
+
+func TestIDsAreRememberedForTheWindowAndThenForgotten(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, "a", 30)
+	window := time.Hour
+	for name, c := range map[string]struct {
+		after time.Duration
+		want  daybook.Status
+	}{
+		"within the window": {after: 59 * time.Minute, want: daybook.Duplicate},
+		"long after it":     {after: 2 * time.Hour, want: daybook.Stored},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := func() time.Time { return storetest.Events("a", 1)[0].Received.Add(c.after) }
+			j := open(t, journal.Options{Dir: killed(t, dir), DedupWindow: window, Now: now})
+			// The first chunk: the last one stays known longer, it is still in memory.
+			if got := statuses(t, j, storetest.Events("a", 2)); got[c.want] != 2 {
+				t.Errorf("copies are %v", got)
+			}
+		})
+	}
+}
+
+func TestCopiesAreFoundAmongManyKeys(t *testing.T) {
+	dir := t.TempDir()
+	const chunk = 20_000
+	j := open(t, journal.Options{Dir: dir, ChunkBytes: 4 << 20})
+	for _, prefix := range []string{"a", "b", "c"} {
+		if got := statuses(t, j, storetest.Events(prefix, chunk)); got[daybook.Stored] != chunk {
+			t.Fatalf("stored %v", got)
+		}
+	}
+	if n := len(files(t, dir, ".chunk")); n < 3 {
+		t.Fatalf("%d chunks", n)
+	}
+	for _, prefix := range []string{"a", "b", "c"} {
+		if got := statuses(t, j, storetest.Events(prefix, chunk)); got[daybook.Duplicate] != chunk {
+			t.Errorf("copies of %s are %v", prefix, got)
+		}
+	}
+	if got := statuses(t, j, storetest.Events("d", chunk)); got[daybook.Stored] != chunk {
+		t.Errorf("new ones are %v", got)
+	}
+}
