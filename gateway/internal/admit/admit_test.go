@@ -132,8 +132,10 @@ func FuzzAdmit(f *testing.F) {
 	f.Add("", "a", "", "", "", int64(0), []byte(nil))
 	f.Add("e1", " a ", "log", "ann", "k", int64(1)<<40, []byte(`{}`))
 	f.Fuzz(func(t *testing.T, id, name, typ, actor, key string, seconds int64, metadata []byte) {
-		event := daybook.Event{ID: id, Name: name, Type: daybook.Type(typ), Actor: actor, IdempotencyKey: key,
-			Time: time.Unix(seconds, 0), Metadata: metadata}
+		event := daybook.Event{
+			ID: id, Name: name, Type: daybook.Type(typ), Actor: actor, IdempotencyKey: key,
+			Time: time.Unix(seconds, 0), Metadata: metadata,
+		}
 		record, err := admitter().Admit(given(event))
 		if err != nil {
 			if err.Code != daybook.Invalid || err.Reason == "" || err.Message == "" {

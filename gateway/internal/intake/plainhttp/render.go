@@ -99,9 +99,6 @@ func errorOf(o *daybook.Outcome) *daybook.Error {
 	if o.Err == nil {
 		return nil
 	}
-	if e, ok := o.Err.(*daybook.Error); ok {
-		return e
-	}
 	if e, ok := errors.AsType[*daybook.Error](o.Err); ok {
 		return e
 	}

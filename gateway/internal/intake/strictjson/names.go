@@ -29,6 +29,7 @@ type names struct {
 	entries []entry
 	table   []uint32 // indexes in entries plus one, by hash; empty while there are few
 	decoded []byte   // names that had escapes
+	seen    uint64   // a bit for each hash modulo 64, so that most new names need no look
 	objects Object   // number given last
 
 	seed   maphash.Seed
@@ -62,7 +63,8 @@ func (n *names) object() Object {
 }
 
 func (n *names) forget() {
-	n.entries, n.table, n.decoded, n.objects = n.entries[:0], n.table[:0], n.decoded[:0], 0
+	n.entries, n.table, n.decoded = n.entries[:0], n.table[:0], n.decoded[:0]
+	n.seen, n.objects = 0, 0
 }
 
 // shrink lets go of what one unusual event needed.
@@ -80,9 +82,11 @@ func (n *names) shrink() {
 // it does.
 func (n *names) add(text []byte, object Object, name []byte, at int, escaped bool) verdict {
 	hash := n.hash(object, name)
-	if n.find(text, object, hash, name) {
+	bit := uint64(1) << (hash % 64)
+	if n.seen&bit != 0 && n.find(text, object, hash, name) {
 		return taken
 	}
+	n.seen |= bit
 	if len(n.entries) == maxNames {
 		return full
 	}

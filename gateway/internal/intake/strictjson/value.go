@@ -18,9 +18,9 @@ func (s *Scanner) AppendValue(dst []byte, levels int) []byte {
 	outside := len(s.stack)
 	for s.descend(outside+levels) || s.ascend(outside) {
 	}
-	dst = append(s.dst, s.text[s.from:s.pos]...)
+	copied := s.dst
 	s.dst = nil
-	return dst
+	return append(copied, s.text[s.from:s.pos]...)
 }
 
 // descend reads the value at the present position: a scalar as a whole, of an
