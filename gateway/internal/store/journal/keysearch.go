@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/bits"
 	"sort"
 
 	"daybook.dev/gateway/internal/store"
-	"daybook.dev/internal/wal"
 )
 
 // find looks for key: in the filter, then in the file. The file is opened for
@@ -29,7 +29,7 @@ func (f *keyFile) find(key store.Key) (entry, bool, error) {
 // search finds key by interpolation: keys are hashes and so spread evenly, the
 // first page read is most often the right one, and else one beside it is. Each
 // step leaves out a page, so the search ends whatever the file contains.
-func (f *keyFile) search(file wal.File, key store.Key) (entry, bool, error) {
+func (f *keyFile) search(file io.ReaderAt, key store.Key) (entry, bool, error) {
 	page := make([]byte, pageEntries*entrySize)
 	guess := f.guess(key)
 	for low, high := 0, f.count; low < high; {
