@@ -52,6 +52,10 @@ fmt: $(BIN)/golangci-lint ## Format the code
 lint: $(BIN)/golangci-lint ## Run the linters (.golangci.yml says which, and why not the others)
 	$(BIN)/golangci-lint run $(DIRS)
 
+.PHONY: generate
+generate: $(BIN)/buf ## Generate gateway/internal/gen from gateway/proto
+	cd gateway && PATH="$(BIN):$$PATH" buf generate
+
 ##@ Longer runs
 
 .PHONY: bench
@@ -89,17 +93,35 @@ tidy-check: ## Fail when a go.mod is not in line with the code
 	go mod tidy -diff
 	cd gateway && GOWORK=off go mod tidy -diff
 
+.PHONY: proto-check
+proto-check: generate ## Fail when generated code is stale, or a message breaks its users
+	cd gateway && $(BIN)/buf lint && $(BIN)/buf breaking --against $(PUBLISHED)
+	@test -z "$$(git status --porcelain -- gateway/internal/gen)" || { \
+		git --no-pager diff --stat -- gateway/internal/gen; \
+		echo "gateway/internal/gen is not what gateway/proto says: commit what 'make generate' made" >&2; exit 1; }
+
+.PHONY: proto-publish
+proto-publish: $(BIN)/buf ## Note the messages as published: from now on they may not break
+	cd gateway && $(BIN)/buf build --exclude-source-info -o $(PUBLISHED)
+
 .PHONY: clean
 clean: ## Remove what was built (not the data)
 	rm -rf $(BIN) .cover.out
 
 .PHONY: help
 help: ## List what make can do
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The messages as users have them, below gateway/: what proto-check compares with.
+PUBLISHED := proto/published.binpb
 
 # The folders of the workspace's modules, as patterns.
 DIRS = $$(go list -m -f '{{.Dir}}/...')
 
-# Built from the versions tools/go.mod pins, and again only when those change.
-$(BIN)/golangci-lint: tools/go.mod tools/go.sum
-	GOWORK=off CGO_ENABLED=0 go -C tools build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+# Tools are built from the versions that the modules below tools/ pin, and again
+# only when those change.
+$(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	GOWORK=off CGO_ENABLED=0 go -C tools/lint build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/buf: tools/proto/go.mod tools/proto/go.sum
+	GOWORK=off CGO_ENABLED=0 go -C tools/proto build -o $(BIN)/ tool

@@ -1,7 +1,10 @@
-// The tools this project is linted and generated with, pinned by this file and
-// go.sum. The module is left out of go.work on purpose: a workspace has one
+// What this project is linted and formatted with, pinned here and in go.sum.
+//
+// The folders below tools/ are modules outside the workspace: a workspace has
+// one list of requirements, and those of the tools would move the gateway's.
+module is left out of go.work on purpose: a workspace has one
 // build list, and the tools' requirements would move the gateway's.
-module daybook.dev/tools
+module daybook.dev/tools/lint
 
 go 1.26.0
 
