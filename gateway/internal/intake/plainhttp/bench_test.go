@@ -12,8 +12,8 @@ import (
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
 	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/intake/intaketest"
 	"daybook.dev/gateway/internal/intake/plainhttp"
-	"daybook.dev/gateway/internal/store"
 )
 
 const batchSize = 100
@@ -66,24 +66,9 @@ func BenchmarkRender100(b *testing.B) {
 	perEvent(b)
 }
 
-// nowhere is a store that does nothing, so that what is measured is the rest.
-type nowhere struct{}
-
-func (nowhere) Append(_ context.Context, records []store.Record) ([]store.Receipt, error) {
-	receipts := make([]store.Receipt, len(records))
-	for i := range records {
-		receipts[i] = store.Receipt{Status: daybook.Stored, ID: records[i].Event.ID}
-	}
-	return receipts, nil
-}
-
-func (nowhere) Durability() daybook.Durability { return daybook.Fsynced }
-func (nowhere) Ready(context.Context) error    { return nil }
-func (nowhere) Close(context.Context) error    { return nil }
-
 // BenchmarkAccept100 is what admission and the store's contract cost.
 func BenchmarkAccept100(b *testing.B) {
-	accepter := &accept.Accepter{Admit: &admit.Admitter{}, Store: nowhere{}}
+	accepter := &accept.Accepter{Admit: &admit.Admitter{}, Store: intaketest.Nowhere{}}
 	b.ReportAllocs()
 	err := plainhttp.Decode(batch(), batchSize, func(events []admit.Submission) {
 		for b.Loop() {
@@ -104,7 +89,7 @@ func (void) Write(b []byte) (int, error) { return len(b), nil }
 func (void) WriteHeader(int)             {}
 
 func BenchmarkHandler100(b *testing.B) {
-	h := newHandler(nowhere{})
+	h := newHandler(intaketest.Nowhere{})
 	body := batch()
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()

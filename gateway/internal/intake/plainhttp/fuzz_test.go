@@ -3,7 +3,6 @@ package plainhttp_test
 import (
 	"bytes"
 	"io"
-	"path/filepath"
 	"testing"
 	"unicode/utf8"
 
@@ -12,6 +11,7 @@ import (
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
 	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/intake/intaketest"
 	"daybook.dev/gateway/internal/intake/plainhttp"
 )
 
@@ -19,19 +19,15 @@ import (
 // a panic, every event is answered, and what reaches the store is strict JSON
 // within the limits.
 func FuzzDecode(f *testing.F) {
-	requests, err := filepath.Glob(filepath.Join(wireCases, "*", "request.http"))
-	if err != nil || len(requests) == 0 {
-		f.Fatalf("no seeds: %v", err)
-	}
-	for _, request := range requests {
-		body, err := io.ReadAll(readRequest(f, request).Body)
+	for _, folder := range intaketest.Cases(f, plainhttp.Protocol) {
+		body, err := io.ReadAll(intaketest.Request(f, folder).Body)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s := &recorder{}
+		s := &intaketest.Recorder{}
 		accepter := &accept.Accepter{Admit: &admit.Admitter{}, Store: s}
 		before := bytes.Clone(body)
 		refused := plainhttp.Decode(body, 100, func(events []admit.Submission) {
@@ -41,11 +37,11 @@ func FuzzDecode(f *testing.F) {
 		if !bytes.Equal(body, before) {
 			t.Fatal("decoding changed the body")
 		}
-		if refused != nil && len(s.records) > 0 {
-			t.Fatalf("refused as a whole (%v), and %d events stored", refused, len(s.records))
+		if refused != nil && len(s.Records()) > 0 {
+			t.Fatalf("refused as a whole (%v), and %d events stored", refused, len(s.Records()))
 		}
-		for i := range s.records {
-			checkStored(t, &s.records[i].Event)
+		for _, r := range s.Records() {
+			checkStored(t, &r.Event)
 		}
 	})
 }

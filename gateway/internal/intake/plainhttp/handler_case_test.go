@@ -15,6 +15,7 @@ import (
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
 	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/intake/intaketest"
 	"daybook.dev/gateway/internal/intake/plainhttp"
 )
 
@@ -86,7 +87,7 @@ func TestStatusFollowsTheOutcomes(t *testing.T) {
 }
 
 func TestAStoreThatFailsFailsEveryEventThatWasNotRefused(t *testing.T) {
-	s := &recorder{fail: &daybook.Error{Code: daybook.Exhausted, Reason: "disk_full", Message: "the disk is full", RetryAfter: 5 * time.Second}}
+	s := &intaketest.Recorder{Fail: &daybook.Error{Code: daybook.Exhausted, Reason: "disk_full", Message: "the disk is full", RetryAfter: 5 * time.Second}}
 	w := post(newHandler(s), `[{"event_id":"e1","event_name":"a"},{"event_name":""},{"event_id":"e3","event_name":"c"}]`)
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "5" {
 		t.Fatalf("status %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
@@ -104,7 +105,7 @@ func TestAStoreThatFailsFailsEveryEventThatWasNotRefused(t *testing.T) {
 }
 
 func TestTheMessageIsForPeopleAndTheCauseIsNot(t *testing.T) {
-	s := &recorder{fail: errors.New("open /secret/path: no such file")}
+	s := &intaketest.Recorder{Fail: errors.New("open /secret/path: no such file")}
 	w := post(newHandler(s), `{"event_name":"a"}`)
 	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "secret") {
 		t.Errorf("status %d, body %s", w.Code, w.Body)
@@ -112,33 +113,28 @@ func TestTheMessageIsForPeopleAndTheCauseIsNot(t *testing.T) {
 }
 
 func TestAClientThatGoesAwayLosesOnlyTheAnswer(t *testing.T) {
-	s := &recorder{}
-	h := newHandler(s)
 	ctx, cancel := context.WithCancel(context.Background())
-	inner := h.Accept
-	h.Accept = func(ctx context.Context, b accept.Batch) []daybook.Outcome {
-		cancel() // the connection breaks while the events are being stored
-		return inner(ctx, b)
-	}
+	s := &intaketest.Recorder{Queued: cancel} // the connection breaks while the events are being stored
+	h := newHandler(s)
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, plainhttp.Path, strings.NewReader(`{"event_name":"a"}`))
 	h.ServeHTTP(httptest.NewRecorder(), r)
-	if len(s.records) != 1 {
-		t.Errorf("%d records stored, want 1", len(s.records))
+	if len(s.Records()) != 1 {
+		t.Errorf("%d records stored, want 1", len(s.Records()))
 	}
 }
 
 func TestABodyThatBreaksOffStoresNothing(t *testing.T) {
-	s := &recorder{}
+	s := &intaketest.Recorder{}
 	body := io.MultiReader(strings.NewReader(`{"event_name":"a"}`+"\n"), iotest.ErrReader(io.ErrUnexpectedEOF))
 	w := httptest.NewRecorder()
 	newHandler(s).ServeHTTP(w, httptest.NewRequest(http.MethodPost, plainhttp.Path, body))
-	if got := parse(t, w); w.Code != http.StatusBadRequest || got.Reason != "body_incomplete" || len(s.records) != 0 {
-		t.Errorf("status %d, reason %q, %d records", w.Code, got.Reason, len(s.records))
+	if got := parse(t, w); w.Code != http.StatusBadRequest || got.Reason != "body_incomplete" || len(s.Records()) != 0 {
+		t.Errorf("status %d, reason %q, %d records", w.Code, got.Reason, len(s.Records()))
 	}
 }
 
 func TestWhatClientsDroppedIsReported(t *testing.T) {
-	h := newHandler(&recorder{})
+	h := newHandler(&intaketest.Recorder{})
 	got := map[string]uint64{}
 	h.Report = func(caller, reason string, events uint64) { got[caller+" "+reason] += events }
 	post(h, `{"event_name":"a"}`, intake.ClientReportHeader, "queue_full=3, made-up=2")
@@ -148,7 +144,7 @@ func TestWhatClientsDroppedIsReported(t *testing.T) {
 }
 
 func TestARowSentAgainIsADuplicate(t *testing.T) {
-	s := &recorder{}
+	s := &intaketest.Recorder{}
 	h := newHandler(s)
 	post(h, `{"event_id":"e1","event_name":"a","user_id":"u","n":1}`)
 	row := `{"event_id":"e1","event_name":"a","event_type":null,"actor_id":"u","event_ts":"2026-01-02T12:00:00Z",` +
