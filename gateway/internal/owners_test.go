@@ -21,13 +21,15 @@ var owners = map[string][]string{
 	"google.golang.org/protobuf":          {"internal/gen", "internal/intake"},
 }
 
-// forTests may be imported by every test, beside the modules of its package's
-// owners.
+// forTests may be imported by every test: what tests are made with, and what
+// callers call us with.
 var forTests = []string{
+	"connectrpc.com/connect",
 	"github.com/google/uuid",
 	"github.com/klauspost/compress",
 	"github.com/rogpeppe/go-internal",
 	"go.uber.org/goleak",
+	"google.golang.org/protobuf",
 	"pgregory.net/rapid",
 }
 

@@ -2,8 +2,6 @@
 //
 // The folders below tools/ are modules outside the workspace: a workspace has
 // one list of requirements, and those of the tools would move the gateway's.
-module is left out of go.work on purpose: a workspace has one
-// build list, and the tools' requirements would move the gateway's.
 module daybook.dev/tools/lint
 
 go 1.26.0
