@@ -92,8 +92,6 @@ func (s *stream) release() { _ = s.control.SetWriteDeadline(time.Time{}) }
 // follow sends what the tail returns until it ends or the reader is gone. The
 // error is the store's.
 func (s *stream) follow(ctx context.Context, from *query.Tail) error {
-	// The listener's limit for reading a request does not count for a stream.
-	_ = s.control.SetReadDeadline(time.Time{})
 	for {
 		entries, err := nextWithin(ctx, from, keepAlive)
 		b := s.buffer[:0]

@@ -78,6 +78,23 @@ func TestATailThatDoesNotFollowReadsFromWhereItIsTold(t *testing.T) {
 	}
 }
 
+func TestNoMoreThanTheLastEventsAreReadWhereTheyAreDense(t *testing.T) {
+	m := &querytest.Memory{}
+	for i := 1; i <= 10; i++ {
+		m.Add(fmt.Sprint(i), noon, 0)
+	}
+	for range 10 {
+		m.AddRecord(store.Record{Kind: store.KindSettled}, 0)
+	}
+	tail, err := query.Open(t.Context(), m, query.Follow{Last: 3, NoFollow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := names(t, tail), []string{"8", "9", "10"}; !slices.Equal(got, want) {
+		t.Errorf("read %v, want %v", got, want)
+	}
+}
+
 func TestTheLastEventsAreFoundWhereOldOnesAreForgotten(t *testing.T) {
 	m := five()
 	m.Forget(4)
@@ -92,11 +109,12 @@ func TestTheLastEventsAreFoundWhereOldOnesAreForgotten(t *testing.T) {
 
 func TestAnEventThatArrivesWhileReadingIsBehindTheEnd(t *testing.T) {
 	m := five()
+	m.Page(100)
 	tail, err := query.Open(t.Context(), m, query.Follow{Start: true, NoFollow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Add("6", noon, 0)
+	m.Add("6", noon, 0) // within the page that is read next
 	if got, want := names(t, tail), []string{"1", "2", "3", "4", "5"}; !slices.Equal(got, want) {
 		t.Errorf("read %v, want %v", got, want)
 	}

@@ -114,11 +114,11 @@ func TestAnEventThatIsAcceptedIsShownByTailAndCounted(t *testing.T) {
 
 func TestEveryOutcomeIsCountedWithItsReason(t *testing.T) {
 	g := start(t, serve.Config{})
-	g.do("POST", g.IngestURL()+"/v1/events", `[{"event_id":"1","event_name":"a"},{"event_id":"1","event_name":"a"},{"event_name":" "},{"event_id":"1","event_name":"b"}]`,
+	g.do("POST", g.IngestURL()+"/v1/events", `[{"event_id":"1","event_name":"a"},{"event_id":"2","event_name":"a"},{"event_id":"1","event_name":"a"},{"event_name":" "},{"event_id":"1","event_name":"b"}]`,
 		"Daybook-Client-Report", "queue_full=3")
 	_, metrics := g.do("GET", g.OperationsURL()+"/metrics", "")
 	for _, line := range []string{
-		`daybook_events_total{caller="anonymous",protocol="http",reason="",status="stored"} 1`,
+		`daybook_events_total{caller="anonymous",protocol="http",reason="",status="stored"} 2`,
 		`daybook_events_total{caller="anonymous",protocol="http",reason="",status="duplicate"} 1`,
 		`daybook_events_total{caller="anonymous",protocol="http",reason="blank_name",status="refused"} 1`,
 		`daybook_events_total{caller="anonymous",protocol="http",reason="id_conflict",status="refused"} 1`,
@@ -259,14 +259,24 @@ func TestAfterAFailedOpenNothingIsLeftOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := onFreePorts(t, serve.Config{Ingest: serve.Ingest{Listen: serve.Address(taken.Addr().String())}})
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := onFreePorts(t, serve.Config{
+		Ingest:     serve.Ingest{Listen: serve.Address(taken.Addr().String())},
+		Operations: serve.Operations{Listen: serve.Address(free.Addr().String())},
+	})
 	if _, err := serve.Open(t.Context(), c, serve.Options{}); err == nil {
 		t.Fatal("it started on a port in use")
 	}
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
 	}
-	start(t, c) // the directory is not locked any more
+	start(t, c) // neither the directory nor the operations port is held any more
 }
 
 func TestTheLogNeverHasWhatEventsSay(t *testing.T) {

@@ -42,10 +42,10 @@ func (g *Gateway) StopNow() { g.endPatience() }
 // stop has two phases, so that load balancers notice before the door closes.
 func (g *Gateway) stop() error {
 	g.stopping.Store(true)
-	g.log.Info("stopping: not ready", "delay", g.config.Stop.Delay)
+	g.log.Info("stopping: not ready", "delay", g.config.Stop.Delay.String())
 	g.pause(g.config.Stop.Delay)
 
-	g.log.Info("stopping: answering what has begun", "within", g.config.Stop.Within)
+	g.log.Info("stopping: answering what has begun", "within", g.config.Stop.Within.String())
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(g.stopNow, g.config.Stop.Within)
 	defer cancel()

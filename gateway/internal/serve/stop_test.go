@@ -2,9 +2,12 @@ package serve_test
 
 import (
 	"bufio"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -118,30 +121,50 @@ func TestWhatWasBegunIsAnsweredBeforeTheGatewayEnds(t *testing.T) {
 	}
 }
 
+// beginByHand is begin over a bare connection, for requests that never end.
+func (r *running) beginByHand() net.Conn {
+	r.t.Helper()
+	connection, err := net.Dial("tcp", strings.TrimPrefix(r.IngestURL(), "http://"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = connection.Close() })
+	_, err = io.WriteString(connection, "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	answer := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
+	if _, err := io.ReadFull(connection, answer); err != nil || !strings.Contains(string(answer), " 100 ") {
+		r.t.Fatalf("%s, %v", answer, err)
+	}
+	return connection
+}
+
 func TestARequestThatTakesLongerThanAllowedIsCutOff(t *testing.T) {
-	for name, stop := range map[string]func(*running){
-		"when the time is over": func(r *running) { r.stop() },
-		"by the second signal": func(r *running) {
+	for name, test := range map[string]struct {
+		within time.Duration
+		stop   func(*running)
+	}{
+		"when the time is over": {50 * time.Millisecond, func(r *running) { r.stop() }},
+		"by the second signal": {time.Hour, func(r *running) {
 			r.stop()
 			r.client.CloseIdleConnections()
 			r.until(r.IngestURL()+"/health", unreachable)
 			r.StopNow()
-		},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within := time.Hour
-			if strings.HasPrefix(name, "when") {
-				within = 50 * time.Millisecond
-			}
-			g := start(t, serve.Config{Stop: serve.Stop{Within: within}})
-			request := g.begin(nil)
-			stop(g)
+			g := start(t, serve.Config{Stop: serve.Stop{Within: test.within}})
+			connection := g.beginByHand()
+			test.stop(g)
 			if err := <-g.stopped; err != nil {
 				t.Errorf("Run: %v", err)
 			}
-			_ = request.rest.Close()
-			if got := <-request.answer; got.status == 200 {
-				t.Errorf("answered %+v", got)
+			// The connection is closed by now: the limit is for when it is not.
+			_ = connection.SetReadDeadline(time.Now().Add(5 * time.Second))
+			rest, err := io.ReadAll(connection)
+			if errors.Is(err, os.ErrDeadlineExceeded) || strings.Contains(string(rest), " 200 ") {
+				t.Errorf("the caller read %q, %v", rest, err)
 			}
 		})
 	}
