@@ -2,6 +2,7 @@ package wal_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -118,6 +119,35 @@ func TestAChunkIsReadAsItWasWritten(t *testing.T) {
 		t.Errorf("end is %+v, want %+v", got.end, want)
 	}
 }
+
+// The bytes of a chunk are a promise: journals outlive the program. A change
+// here needs a new format version.
+func TestTheFormatDoesNotChange(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, header, "first", "the second")
+	_, content := one(t, dir)
+	if len(content) != wal.DataStart+40+48 {
+		t.Fatalf("the chunk has %d bytes", len(content))
+	}
+	for _, at := range []int{0, 4096} {
+		if got := hex.EncodeToString(content[at : at+128]); got != writtenHeader {
+			t.Errorf("the header at %d is\n%s\nwant\n%s", at, got, writtenHeader)
+		}
+	}
+	if got := hex.EncodeToString(content[wal.DataStart:]); got != writtenRecords {
+		t.Errorf("the records are\n%s\nwant\n%s", got, writtenRecords)
+	}
+}
+
+const (
+	writtenHeader = "646179626f6f6b0a010000000000000001020300000000000000000000000000" +
+		"0100000000000000070000000000000029000000000000000600000000000000" +
+		"2823000000000000280000000000000005a0738cd103ea180908070000000000" +
+		"000000000000000000000000000000000000000000000000000000007b877ee9"
+	writtenRecords = "0b7bb82050a13e8a050000000100000007000000000000002900000000000000" +
+		"66697273740000008a68c3bbf1ea86820a000000010000000700000000000000" +
+		"2a00000000000000746865207365636f6e64000000000000"
+)
 
 func TestATailCutAnywhereCostsOnlyTheRecordsCut(t *testing.T) {
 	dir, want := t.TempDir(), payloads(6)

@@ -57,6 +57,6 @@ func volume(dir string) (Volume, error) {
 	if !known {
 		v.Kind = fmt.Sprintf("%#x", number)
 	}
-	v.Free = int64(s.Bavail) * int64(s.Bsize)
+	v.Free = int64(s.Bavail) * int64(s.Bsize) //nolint:unconvert // Bsize is an int32 on some processors
 	return v, nil
 }

@@ -19,7 +19,7 @@ import (
 
 // sized returns a record whose payload is about n bytes.
 func sized(id string, n int) store.Record {
-	const others = 190 // bytes of the other fields
+	const others = 134 // bytes of the other fields
 	return store.Record{
 		Kind: store.KindEvent,
 		Event: daybook.Event{

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"daybook.dev/gateway/internal/store"
@@ -23,6 +24,9 @@ type index struct {
 	chunk  uint64       // whose keys active has; zero: none yet
 	group  []generation // sealed as it was when the group began
 	cutoff int64        // keys received before it need not be known any more
+
+	// claimed is how many keys active has, for whoever asks.
+	claimed atomic.Int64
 
 	// work goes from the writer, which closes it, to seal. Its capacity bounds
 	// how many sealed chunks have their keys in memory.
@@ -69,6 +73,9 @@ func (x *index) begin() mark {
 	return x.active.mark()
 }
 
+// end ends the group.
+func (x *index) end() { x.claimed.Store(int64(len(x.active.entries))) }
+
 // rollback forgets the keys claimed since the mark: their records were not
 // stored.
 func (x *index) rollback(to mark) { x.active.back(to) }
@@ -112,6 +119,7 @@ func (x *index) next(chunk uint64) {
 		x.work <- fullSet{chunk: x.chunk, keys: x.active}
 	}
 	x.active, x.chunk = &keyset{}, chunk
+	x.end()
 }
 
 // seal writes key files until close.
@@ -160,7 +168,7 @@ func (x *index) replace(g generation) {
 func (x *index) keys() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	n := 0
+	n := int(x.claimed.Load())
 	for _, g := range x.sealed {
 		switch k := g.keys.(type) {
 		case *keyset:

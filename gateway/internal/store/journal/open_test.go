@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,7 +160,7 @@ func TestATornTailIsLeftOutAndCountedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	torn := append(content, content[wal.DataStart:wal.DataStart+100]...)
+	torn := slices.Concat(content, content[wal.DataStart:wal.DataStart+100])
 	torn[len(content)+3]++
 	if err := os.WriteFile(last, torn, 0o600); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ type places struct {
 func (p *places) nearest(chunk, sequence uint64) (best place, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, at := range p.ring {
+	for _, at := range &p.ring {
 		if at.chunk == chunk && at.sequence <= sequence && at.sequence > best.sequence {
 			best = at
 		}

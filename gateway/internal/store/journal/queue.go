@@ -75,7 +75,7 @@ func (q *queue) take(dst []*batch) []*batch {
 // each turn brings more of them. Without it they fall into two groups that
 // wait for each other's sync, and every sync covers only half of them.
 func (q *queue) gather() {
-	for turns := 0; turns < 8; turns++ {
+	for range 8 {
 		before := len(q.waiting)
 		q.mu.Unlock()
 		runtime.Gosched()

@@ -16,7 +16,7 @@ type Stats struct {
 	Chunks         int
 	DamagedRecords uint64 // met since the start, each counted once
 	TornTails      uint64 // 1 when the last run ended within a write
-	DedupKeys      int    // in sealed chunks, within the window
+	DedupKeys      int    // remembered to recognise copies
 	Synced         store.Position
 }
 

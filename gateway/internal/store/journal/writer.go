@@ -39,6 +39,7 @@ func (w *writer) commit(group []*batch) {
 		w.journal.index.rollback(mark)
 		w.fail(group, err)
 	}
+	w.journal.index.end()
 	answer(group, nil)
 }
 
