@@ -2,7 +2,6 @@ package intake_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"daybook.dev"
@@ -62,16 +62,17 @@ func zstded(t testing.TB, options []zstd.EOption, texts ...string) string {
 
 // noise is text that does not compress to almost nothing.
 func noise(n int) string {
+	const block = 64 << 10 // further back than gzip looks for a repetition
 	source := rand.New(rand.NewPCG(1, 2))
-	b := make([]byte, n)
+	b := make([]byte, min(n, block))
 	for i := range b {
 		b[i] = "0123456789abcdef"[source.IntN(16)]
 	}
-	return string(b)
+	return strings.Repeat(string(b), n/block+1)[:n]
 }
 
 func TestABodyIsReadAsItWasMeant(t *testing.T) {
-	for _, size := range []int{0, 1, 4095, 4096, 4097, 65_536, 1 << 20, 1<<20 + 1, 3 << 20} {
+	for _, size := range []int{0, 1, 4095, 4096, 4097, 65_536, 1 << 20, 1<<20 + 1} {
 		for name, text := range map[string]string{"noise": noise(size), "blanks": strings.Repeat(" ", size)} {
 			half := size / 2
 			for encoding, body := range map[string]string{
