@@ -4,21 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
 	"syscall"
-	"time"
-)
-
-// Limits of a connection. They bound what slow or idle callers can hold on to.
-const (
-	headerWithin = 10 * time.Second
-	readWithin   = 2 * time.Minute          // for the whole request: the largest body at 140 KB/s
-	writeWithin  = readWithin + time.Minute // for reading, storing and the answer
-	idleWithin   = 2 * time.Minute
-	headerBytes  = 64 << 10
 )
 
 // A listener is a bound port and the server behind it.
@@ -52,25 +41,7 @@ func (g *Gateway) bind(ctx context.Context, key string, at Address, routes http.
 	if err != nil {
 		return nil, bindError(key, at, err)
 	}
-	server := &http.Server{
-		Handler:           routes,
-		Protocols:         protocols(),
-		ReadHeaderTimeout: headerWithin,
-		ReadTimeout:       readWithin,
-		WriteTimeout:      writeWithin,
-		IdleTimeout:       idleWithin,
-		MaxHeaderBytes:    headerBytes,
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),
-	}
-	return &listener{Listener: port, server: server}, nil
-}
-
-// protocols are HTTP/1.1 and HTTP/2 without TLS, on one port.
-func protocols() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(true)
-	p.SetUnencryptedHTTP2(true)
-	return p
+	return &listener{Listener: port, server: NewServer(routes, g.log)}, nil
 }
 
 // bindError says what to do about a port that cannot be had.

@@ -1,0 +1,39 @@
+package serve
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Limits of a connection. They bound what slow or idle callers can hold on to.
+const (
+	headerWithin = 10 * time.Second
+	readWithin   = 2 * time.Minute          // for the whole request: the largest body at 140 KB/s
+	writeWithin  = readWithin + time.Minute // for reading, storing and the answer
+	idleWithin   = 2 * time.Minute
+	headerBytes  = 64 << 10
+)
+
+// NewServer returns the server behind both ports, not yet listening. Whatever
+// is proved about how the gateway speaks HTTP is proved with it.
+func NewServer(routes http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           routes,
+		Protocols:         protocols(),
+		ReadHeaderTimeout: headerWithin,
+		ReadTimeout:       readWithin,
+		WriteTimeout:      writeWithin,
+		IdleTimeout:       idleWithin,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// protocols are HTTP/1.1 and HTTP/2 without TLS, on one port.
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
