@@ -62,9 +62,30 @@ func (a *Accepter) forward(ctx context.Context, events []fresh, outcomes []daybo
 	if len(records) == 0 {
 		return
 	}
-	if _, err := a.Store.Append(context.WithoutCancel(ctx), records); err != nil && a.Unsettled != nil {
-		a.Unsettled(len(records), err)
+	receipts, err := a.Store.Append(context.WithoutCancel(ctx), records)
+	if a.Unsettled == nil {
+		return
 	}
+	if lost, why := unsettled(len(records), receipts, err); lost > 0 {
+		a.Unsettled(lost, why)
+	}
+}
+
+// unsettled counts the results that an append has not stored, and why the
+// first of them is not.
+func unsettled(records int, receipts []store.Receipt, err error) (lost int, why error) {
+	if err != nil {
+		return records, err
+	}
+	for i := range receipts {
+		if receipts[i].Status == daybook.Stored {
+			continue
+		}
+		if lost++; why == nil {
+			why = receipts[i].Err
+		}
+	}
+	return lost, why
 }
 
 // try writes the events the destination wants, once, within its patience. The
@@ -159,7 +180,7 @@ func (s *settlement) record() store.Record {
 		Event:      daybook.Event{ID: s.fresh.record.Event.ID},
 		Caller:     s.fresh.record.Caller,
 		Instance:   s.fresh.record.Instance,
-		Received:   time.Now(),
+		Received:   time.Now().UTC(),
 		Settlement: &verdict,
 	}
 }

@@ -20,9 +20,13 @@ type chargedBody struct {
 	io.ReadCloser
 	lease      intake.Lease
 	limit      int64 // bytes on the wire
-	compressed bool
+	compressed bool  // what it grows to when it is decoded is not charged yet
 	read       int64
 }
+
+// copies is how often decoding holds what was read once more: metadata is
+// written down afresh, into memory that may be twice its size.
+const copies = 2
 
 // wireLimit is how many bytes a call may have on the wire. gRPC puts a frame
 // around the message.
@@ -47,10 +51,11 @@ func compressed(h http.Header) bool {
 // Read implements io.Reader. Errors that are not the connection's are
 // connect-go's own type, which it passes on as they are.
 func (b *chargedBody) Read(p []byte) (int, error) {
-	if b.compressed && b.read == 0 {
+	if b.compressed {
 		if err := b.charge(maxMessage); err != nil {
 			return 0, err
 		}
+		b.compressed = false // once is enough
 	}
 	n, err := b.ReadCloser.Read(p)
 	if b.read += int64(n); b.read > b.limit {
@@ -58,7 +63,7 @@ func (b *chargedBody) Read(p []byte) (int, error) {
 			Code: daybook.TooLarge, Message: fmt.Sprintf("the body has more than %d bytes, which is the limit", maxMessage),
 		})
 	}
-	if chargeErr := b.charge(int64(n)); chargeErr != nil {
+	if chargeErr := b.charge((1 + copies) * int64(n)); chargeErr != nil {
 		return n, chargeErr
 	}
 	return n, err

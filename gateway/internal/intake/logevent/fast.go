@@ -67,5 +67,8 @@ func (s *Service) answerFast(ctx context.Context, r *http.Request, body *intake.
 		return s.unread(err)
 	}
 	defer text.Release()
+	if err := text.Charge(copies * int64(len(text.Bytes()))); err != nil {
+		return s.unread(err)
+	}
 	return s.logEvent(ctx, decodeJSON(text.Bytes()), r.RemoteAddr, r.Header)
 }

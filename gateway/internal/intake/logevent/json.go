@@ -1,9 +1,13 @@
 package logevent
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"math"
 	"sync"
 
+	"daybook.dev"
 	"daybook.dev/gateway/internal/admit"
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/strictjson"
@@ -57,6 +61,9 @@ var scanners = sync.Pool{New: func() any { return new(strictjson.Scanner) }}
 // than protojson does: nothing that two readers could take for different things
 // is let in, and numbers in metadata stay the text they were.
 func decodeJSON(body []byte) call {
+	if bytes.HasPrefix(body, []byte("\uFEFF")) {
+		return call{refused: refusal("", reasonByteOrderMark, "the request begins with a byte order mark; write UTF-8 without one")}
+	}
 	scan := scanners.Get().(*strictjson.Scanner)
 	defer scanners.Put(scan)
 	defer scan.Shrink()
@@ -64,21 +71,39 @@ func decodeJSON(body []byte) call {
 	d := jsonDecoder{scan: scan}
 	d.object()
 	scan.End()
-	problem := scan.Broken()
-	if !problem.Is() {
-		problem = scan.Flaw()
-	}
-	if problem.Is() {
-		return call{refused: refusal("", problem.Reason,
-			fmt.Sprintf("the request is not acceptable JSON: %s, at byte %d", problem.What, problem.Offset))}
+	if err := d.unacceptable(); err != nil {
+		return call{refused: err}
 	}
 	return d.call
 }
 
 type jsonDecoder struct {
-	call // refused is the first wrong type
-	scan *strictjson.Scanner
-	seen [len(fields)]bool
+	call   // refused is the first wrong type
+	scan   *strictjson.Scanner
+	seen   [len(fields)]bool
+	last   member // read last
+	flawed member // in which the first flaw is
+}
+
+// unacceptable is the refusal of a text that is not JSON, or not strict enough.
+func (d *jsonDecoder) unacceptable() *daybook.Error {
+	problem, in := d.scan.Broken(), d.last
+	if !problem.Is() {
+		problem, in = d.scan.Flaw(), d.flawed
+	}
+	switch {
+	case !problem.Is():
+		return nil
+	case problem.Reason == strictjson.TooDeep && in == metadata:
+		return tooDeep()
+	case problem.Reason == strictjson.DuplicateName:
+		problem.What = fmt.Sprintf("an object has two members called %q", problem.Name)
+	}
+	if problem.Reason == strictjson.Malformed {
+		in = unknownMember // what is not JSON has no members
+	}
+	what := cmp.Or(fields[in], "the request")
+	return refusal(fields[in], problem.Reason, fmt.Sprintf("%s is not acceptable JSON: %s, at byte %d", what, problem.What, problem.Offset))
 }
 
 // object reads the request's object to its end.
@@ -89,17 +114,25 @@ func (d *jsonDecoder) object() {
 		if !more {
 			return
 		}
-		m := memberOf(name)
-		if m == unknownMember {
-			d.skip()
-			continue
+		d.last = memberOf(name)
+		flawless := !d.scan.Flaw().Is()
+		d.member(d.last)
+		if flawless && d.scan.Flaw().Is() {
+			d.flawed = d.last
 		}
-		if d.seen[m] {
-			d.refuse(m, reasonTwoSpellings, " is given in both spellings")
-		}
-		d.seen[m] = true
-		d.value(m)
 	}
+}
+
+func (d *jsonDecoder) member(m member) {
+	if m == unknownMember {
+		d.skip()
+		return
+	}
+	if d.seen[m] {
+		d.refuse(m, reasonTwoSpellings, " is given twice, or in both spellings")
+	}
+	d.seen[m] = true
+	d.value(m)
 }
 
 // value reads the value of member m. Null is as good as absent.
@@ -167,11 +200,14 @@ func (d *jsonDecoder) metadata() {
 		out = append(out, ':')
 		out = d.scan.AppendValue(out, maxDepth-1)
 	}
+	if d.scan.Broken().Is() || d.scan.Flaw().Is() {
+		return // what was read is no JSON that could be rewritten
+	}
 	d.request.metadata = strictjson.Unescape(append(out, '}'))
 }
 
-// skip reads a value nobody needs.
-func (d *jsonDecoder) skip() { d.scan.AppendValue(nil, maxDepth) }
+// skip reads a value nobody needs, as deep as the scanner goes.
+func (d *jsonDecoder) skip() { d.scan.AppendValue(nil, math.MaxInt32) }
 
 func (d *jsonDecoder) wrongType(m member, must string) {
 	d.refuse(m, reasonWrongType, must)

@@ -22,8 +22,11 @@ import (
 // Protocol is this protocol's name in rows and metrics.
 const Protocol = "logevent"
 
+// ServiceName is the service that the call belongs to.
+const ServiceName = "events.v1.EventLoggingService"
+
 // Path is where the handler belongs.
-const Path = "/events.v1.EventLoggingService/LogEvent"
+const Path = "/" + ServiceName + "/LogEvent"
 
 // maxMessage is the size of the largest request, compressed or not: what one
 // event may have. It leaves room for metadata of 64 KiB written with every
@@ -42,6 +45,7 @@ const (
 	reasonInvalidTime      = "invalid_time"
 	reasonWrongType        = "wrong_type"
 	reasonTwoSpellings     = "two_spellings"
+	reasonByteOrderMark    = "byte_order_mark"
 	reasonInvalidProtobuf  = "invalid_protobuf"
 	reasonInvalidValue     = "invalid_value"
 	reasonInvalidNumber    = "invalid_number"
@@ -86,12 +90,16 @@ func (s *Service) Handler() http.Handler {
 // A call is a decoded request, or the reason why it is none.
 type call struct {
 	request request
-	refused *daybook.Error
+	refused *daybook.Error // what is wrong with it
+	shed    *daybook.Error // nobody looked: there was no memory to decode it
 }
 
 // logEvent admits and stores the event of a call and, where destinations are
 // waited for, forwards it. remoteAddr and header say who is behind it.
 func (s *Service) logEvent(ctx context.Context, c call, remoteAddr string, header http.Header) reply {
+	if c.shed != nil {
+		return s.unread(c.shed)
+	}
 	if c.refused == nil {
 		c.refused = c.request.check()
 	}

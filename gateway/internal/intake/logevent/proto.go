@@ -22,10 +22,19 @@ const messagesPerLevel = 3
 
 // binary reads messages no deeper than the limit on metadata can be, so that
 // hostile nesting is refused before it is walked.
-var binary = proto.UnmarshalOptions{RecursionLimit: (maxDepth + 2) * messagesPerLevel}
+var binary = proto.UnmarshalOptions{RecursionLimit: (maxDepth + 2) * messagesPerLevel, DiscardUnknown: true}
+
+// protoWeight is how many bytes the generated messages take for each byte of a
+// hostile request: an empty Value is two bytes on the wire and 80 in memory.
+const protoWeight = 48
 
 // decodeProto reads a request from Protocol Buffers' binary form.
-func decodeProto(body []byte) call {
+func (s *Service) decodeProto(body []byte) call {
+	lease := s.Budget.Lease()
+	defer lease.Release()
+	if err := lease.Grow(protoWeight * int64(len(body))); err != nil {
+		return call{shed: err}
+	}
 	var m eventsv1.LogEventRequest
 	if err := binary.Unmarshal(body, &m); err != nil {
 		return call{refused: refusal("", reasonInvalidProtobuf, "the request is not a valid events.v1.LogEventRequest")}

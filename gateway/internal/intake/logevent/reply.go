@@ -71,11 +71,19 @@ func unreadCode(err *daybook.Error) connect.Code {
 	case errors.Is(err.Err, context.DeadlineExceeded):
 		return connect.CodeDeadlineExceeded
 	}
-	return refusals[err.Code]
+	return wireCode(err)
 }
 
-// refusals has the protocol's code for each class of refusal.
-var refusals = map[daybook.Code]connect.Code{
+// wireCode is the protocol's code for an error. One that carries none, or no
+// error where there should be one, is our fault.
+func wireCode(err error) connect.Code {
+	if code, ok := wireCodes[daybook.CodeOf(err)]; ok {
+		return code
+	}
+	return connect.CodeInternal
+}
+
+var wireCodes = map[daybook.Code]connect.Code{
 	daybook.Invalid:         connect.CodeInvalidArgument,
 	daybook.Unauthenticated: connect.CodeUnauthenticated,
 	daybook.Denied:          connect.CodePermissionDenied,
@@ -99,7 +107,7 @@ func codeOf(o daybook.Outcome) connect.Code {
 	case errors.Is(o.Err, context.DeadlineExceeded):
 		return connect.CodeDeadlineExceeded
 	}
-	return refusals[daybook.CodeOf(o.Err)]
+	return wireCode(o.Err)
 }
 
 // setHeader adds what a reply says outside its body.

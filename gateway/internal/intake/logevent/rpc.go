@@ -17,7 +17,7 @@ import (
 // protocol and encoding it knows, with our decoding and rendering.
 func (s *Service) rpcHandler() http.Handler {
 	options := append(intake.RPCOptions(maxMessage),
-		connect.WithCodec(codec{name: "proto", decode: decodeProto, encode: encodeProto}),
+		connect.WithCodec(codec{name: "proto", decode: s.decodeProto, encode: encodeProto}),
 		connect.WithCodec(codec{name: "json", decode: decodeJSON, encode: encodeJSON}),
 		connect.WithCodec(codec{name: "json; charset=utf-8", decode: decodeJSON, encode: encodeJSON}),
 	)
