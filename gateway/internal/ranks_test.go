@@ -36,6 +36,7 @@ var ranks = map[string]int{
 	"internal/intake/intaketest":             5,
 	"internal/intake/logevent":               5,
 	"internal/intake/plainhttp":              5,
+	"internal/intake/rpcinfo":                5,
 	"internal/serve":                         6,
 	"cmd/daybook":                            7,
 }

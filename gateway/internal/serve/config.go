@@ -29,7 +29,16 @@ type Config struct {
 
 // Ingest is the listener that receives events.
 type Ingest struct {
-	Listen Address `default:"127.0.0.1:8080" usage:"address that receives events; PORT sets :PORT"`
+	Listen       Address `default:"127.0.0.1:8080" usage:"address that receives events; PORT sets :PORT"`
+	TrustHeaders TrustHeaders
+}
+
+// TrustHeaders is for gateways behind a proxy that says who is calling. What it
+// says is recorded with LogEvent's events; it proves nothing and lets nobody in.
+type TrustHeaders struct {
+	Email string   `usage:"header with the caller's e-mail address, set by a proxy"`
+	ID    string   `usage:"header with the caller's stable id, set by a proxy"`
+	From  Networks `default:"127.0.0.0/8,::1/128" usage:"networks the proxy sends from; others are not believed"`
 }
 
 // Operations is the listener for the people who run the gateway.

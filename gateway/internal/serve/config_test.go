@@ -38,7 +38,8 @@ func TestWithoutAnyInputEveryKeyHasItsDefault(t *testing.T) {
 	}
 	host, _ := os.Hostname()
 	want := map[string]string{
-		"ingest.listen": "127.0.0.1:8080", "operations.listen": "127.0.0.1:8081", "operations.token": "",
+		"ingest.listen": "127.0.0.1:8080", "ingest.trust_headers.email": "", "ingest.trust_headers.id": "",
+		"ingest.trust_headers.from": "127.0.0.0/8,::1/128", "operations.listen": "127.0.0.1:8081", "operations.token": "",
 		"data": "./daybook-data", "store": "journal", "allow_anonymous": "false", "allow_ephemeral": "false",
 		"instance": host, "dedup.window": "24h", "limits.memory": "256MiB", "limits.request": "16MiB",
 		"limits.decompressed": "64MiB", "limits.event": "1MiB", "limits.batch": "10000",
@@ -67,6 +68,8 @@ func TestAFileIsReadOrRefusedWithThePlace(t *testing.T) {
 		"only a comment":                    {"# nothing yet\n", ""},
 		"an empty section":                  {"ingest:\n", ""},
 		"an empty value":                    {"instance:\n", ""},
+		"a list":                            {"ingest:\n  trust_headers:\n    from: [\"10.0.0.0/8\", \"fd00::/8\"]\n", ""},
+		"a list of what is no network":      {"ingest: {trust_headers: {from: [proxy]}}\n", `daybook.yaml:1:32: ingest.trust_headers.from: "proxy" is not a network such as 10.0.0.0/8`},
 		"flow style":                        {"stop: {delay: 5s, within: 1m}\n", ""},
 		"a misspelled section":              {"data: x\n\ningets:\n  listen: a\n", "daybook.yaml: ingets: unknown key at line 3, column 1; did you mean ingest?"},
 		"a misspelled key":                  {"ingest:\n  lisen: a\n", "daybook.yaml: ingest.lisen: unknown key at line 2, column 3; did you mean ingest.listen?"},

@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ type fileValue struct {
 // later lists the keys of Daybook's design that this version does not have, so
 // that they are not taken for misspellings. A name stands for all below it.
 var later = []string{
-	"callers", "dedup.by", "destinations", "ingest.trust_headers", "journal",
+	"callers", "dedup.by", "destinations", "journal",
 	"redact", "rules", "schemas", "settings", "dead_letters",
 }
 
@@ -100,7 +101,7 @@ func (r *fileReader) entry(prefix string, entry *ast.MappingValueNode) {
 }
 
 func (r *fileReader) value(key string, node ast.Node) {
-	text, err := scalarText(node)
+	text, err := valueText(key, node)
 	if errors.Is(err, errNull) {
 		return
 	}
@@ -155,10 +156,28 @@ func scalarText(node ast.Node) (string, error) {
 	return "", errScalar
 }
 
+// valueText returns the value of a key. A list is the one text that flags and
+// the environment have for it: separated by commas.
+func valueText(key string, node ast.Node) (string, error) {
+	list, ok := node.(*ast.SequenceNode)
+	if !ok || !isList(key) {
+		return scalarText(node)
+	}
+	texts := make([]string, len(list.Values))
+	for i, item := range list.Values {
+		text, err := scalarText(item)
+		if err != nil {
+			return "", err
+		}
+		texts[i] = text
+	}
+	return strings.Join(texts, ","), nil
+}
+
 // quotable reports whether the value is text, in which ${…} is replaced.
 func quotable(node ast.Node) bool {
 	switch node.(type) {
-	case *ast.StringNode, *ast.LiteralNode:
+	case *ast.StringNode, *ast.LiteralNode, *ast.SequenceNode:
 		return true
 	}
 	return false
@@ -166,6 +185,11 @@ func quotable(node ast.Node) bool {
 
 func isKey(name string) bool {
 	return slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name })
+}
+
+// isList reports whether the values of a key may stand in a list.
+func isList(name string) bool {
+	return slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name && k.typ == reflect.TypeFor[Networks]() })
 }
 
 func isSection(name string) bool {

@@ -12,8 +12,11 @@ import (
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
 	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/intake/logevent"
 	"daybook.dev/gateway/internal/intake/plainhttp"
+	"daybook.dev/gateway/internal/intake/rpcinfo"
 	"daybook.dev/gateway/internal/operations"
 	"daybook.dev/gateway/internal/store/journal"
 )
@@ -24,8 +27,9 @@ import (
 //	ingest listener                     operations listener
 //	      │                                     │
 //	/health /ready  POST /v1/events     /health /ready /version /metrics /v1/tail
+//	gRPC health     LogEvent               │                       │        │
 //	      │               │                │                       │        │
-//	      │        plainhttp.Handler       │                    metrics     │
+//	      │        plainhttp, logevent     │                    metrics     │
 //	      │               │                │                       ▲        │
 //	      │        accept.Accepter ── observe ── batchLog, metrics ┘        │
 //	      │               │                │                                │
@@ -122,12 +126,23 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 	body := &intake.Body{MaxBytes: int64(limits.Request), MaxDecoded: int64(limits.Decompressed), Budget: budget}
 
 	routes := http.NewServeMux()
-	routes.Handle("/v1/events", g.metrics.timed(plainhttp.Protocol, &plainhttp.Handler{
+	routes.Handle(plainhttp.Path, g.metrics.timed(plainhttp.Protocol, &plainhttp.Handler{
 		Accept: a.Accept, Body: body, Durability: g.journal.Durability(), MaxEvents: limits.Batch,
 		Report: g.metrics.countClientDrops, Log: g.log,
 	}))
+	routes.Handle(logevent.Path, g.metrics.timed(logevent.Protocol, g.logEvents(a, budget)))
+	rpcinfo.Handle(routes, []string{logevent.ServiceName}, g.ready)
 	operations.Probes(routes, g.ready)
 	return routes
+}
+
+func (g *Gateway) logEvents(a *accept.Accepter, budget *intake.Budget) http.Handler {
+	trust := g.config.Ingest.TrustHeaders
+	service := &logevent.Service{
+		Accept: a.Accept, Budget: budget, Durability: g.journal.Durability(), Log: g.log,
+		Trust: caller.TrustHeaders{Email: trust.Email, ID: trust.ID, From: trust.From.prefixes()},
+	}
+	return service.Handler()
 }
 
 func (g *Gateway) operationsRoutes(b Build) http.Handler {

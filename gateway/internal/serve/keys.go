@@ -44,11 +44,11 @@ func keysOf(t reflect.Type, prefix string, path []int) []Key {
 	return keys
 }
 
-// snake turns AllowAnonymous into allow_anonymous.
+// snake turns AllowAnonymous into allow_anonymous, and ID into id.
 func snake(name string) string {
 	var b strings.Builder
 	for i, r := range name {
-		if i > 0 && r >= 'A' && r <= 'Z' {
+		if upper := r >= 'A' && r <= 'Z'; upper && i > 0 && !(name[i-1] >= 'A' && name[i-1] <= 'Z') {
 			b.WriteByte('_')
 		}
 		b.WriteRune(r)
@@ -75,6 +75,8 @@ func (k Key) Type() string {
 		return "secret"
 	case reflect.TypeFor[Size]():
 		return "size"
+	case reflect.TypeFor[Networks]():
+		return "networks"
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
 	}
@@ -172,6 +174,8 @@ func convertTo(t reflect.Type, text string) (reflect.Value, error) {
 		v, err = parseAddress(text)
 	case reflect.TypeFor[Size]():
 		v, err = parseSize(text)
+	case reflect.TypeFor[Networks]():
+		v, err = parseNetworks(text)
 	case reflect.TypeFor[time.Duration]():
 		v, err = parseDuration(text)
 	case reflect.TypeFor[bool]():

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -31,24 +32,23 @@ func (c Config) Settings(from Origins) []Setting {
 func (c Config) WriteYAML(w io.Writer, from Origins) error {
 	c = c.withDefaults()
 	var b strings.Builder
-	section := ""
+	var open []string // the sections that the last line was in
 	for _, k := range Keys() {
-		head, name, nested := strings.Cut(k.Name, ".")
-		indent := ""
-		if !nested {
-			head, name = "", k.Name
-		} else {
-			indent = "  "
+		path := strings.Split(k.Name, ".")
+		sections, name := path[:len(path)-1], path[len(path)-1]
+		for depth, section := range sections {
+			if depth >= len(open) || !slices.Equal(open[:depth+1], sections[:depth+1]) {
+				fmt.Fprintf(&b, "%s%s:\n", indent(depth), section)
+			}
 		}
-		if head != section && nested {
-			fmt.Fprintf(&b, "%s:\n", head)
-		}
-		section = head
-		fmt.Fprintf(&b, "%-42s # %s\n", indent+name+": "+k.yaml(c), from.Of(k.Name))
+		open = sections
+		fmt.Fprintf(&b, "%-42s # %s\n", indent(len(sections))+name+": "+k.yaml(c), from.Of(k.Name))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+func indent(depth int) string { return strings.Repeat("  ", depth) }
 
 // yaml writes the value as it stands in a file: texts in quotes, with ${
 // escaped, everything else bare.

@@ -57,6 +57,33 @@ func (a Address) URL() string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
+// Networks is a list of networks in one text, separated by commas.
+type Networks string
+
+func parseNetworks(text string) (Networks, error) {
+	var texts []string
+	for part := range strings.SplitSeq(text, ",") {
+		network, err := netip.ParsePrefix(strings.TrimSpace(part))
+		if err != nil {
+			return "", fmt.Errorf("%q is not a network such as 10.0.0.0/8", part)
+		}
+		texts = append(texts, network.Masked().String())
+	}
+	return Networks(strings.Join(texts, ",")), nil
+}
+
+// prefixes returns the networks; a Networks that was not parsed has those that
+// are well formed.
+func (n Networks) prefixes() []netip.Prefix {
+	var list []netip.Prefix
+	for part := range strings.SplitSeq(string(n), ",") {
+		if network, err := netip.ParsePrefix(part); err == nil {
+			list = append(list, network)
+		}
+	}
+	return list
+}
+
 // Secret is text that is masked wherever it is printed.
 type Secret string
 
