@@ -56,6 +56,11 @@ lint: $(BIN)/golangci-lint ## Run the linters (.golangci.yml says which, and why
 generate: $(BIN)/buf ## Generate gateway/internal/gen from gateway/proto
 	cd gateway && PATH="$(BIN):$$PATH" buf generate
 
+.PHONY: conformance-generate
+conformance-generate: $(BIN)/buf ## Generate test/conformance/gen from the suite's own messages
+	cd test/conformance && suite=$$(GOWORK=off go list -m -f '{{.Dir}}' connectrpc.com/conformance)/proto && \
+		PATH="$(BIN):$$PATH" buf generate "$$suite" $(addprefix --path $$suite/connectrpc/conformance/v1/,config.proto server_compat.proto service.proto)
+
 ##@ Longer runs
 
 .PHONY: bench
@@ -75,23 +80,30 @@ fuzz: ## Fuzz every decoder for FUZZTIME each (10s)
 crash: ## Kill a gateway under load CYCLES times (1000) and count what it acknowledged
 	DAYBOOK_CRASH_CYCLES=$(CYCLES) go test -run Crash -timeout 4h -v ./gateway/cmd/daybook/
 
+.PHONY: conformance
+conformance: ## Run connectrpc.com's conformance suite against the gateway's server
+	cd test/conformance && GOWORK=off CGO_ENABLED=0 go build -o $(BIN)/conformance-server .
+	cd test/conformance && GOWORK=off CGO_ENABLED=0 go build -o $(BIN)/ tool
+	$(BIN)/connectconformance --conf test/conformance/suite.yaml --mode server -- $(BIN)/conformance-server
+
 .PHONY: cover
 cover: ## Run every test and say how much of the code they reach
 	go test -coverpkg daybook.dev/... -coverprofile .cover.out $(TESTFLAGS) $(PKG)
 	@go tool cover -func .cover.out | tail -1
 	@echo "line by line: go tool cover -html .cover.out"
 
+# Modules with code of ours. Those below tools/ have none: `go get -tool` keeps them.
+MODULES := . gateway test/conformance
+
 ##@ Housekeeping
 
 .PHONY: tidy
 tidy: ## Bring every go.mod in line with the code
-	go mod tidy
-	cd gateway && GOWORK=off go mod tidy
+	@for module in $(MODULES); do (set -x; cd $$module; GOWORK=off go mod tidy); done
 
 .PHONY: tidy-check
 tidy-check: ## Fail when a go.mod is not in line with the code
-	go mod tidy -diff
-	cd gateway && GOWORK=off go mod tidy -diff
+	@for module in $(MODULES); do (set -x; cd $$module; GOWORK=off go mod tidy -diff); done
 
 .PHONY: proto-check
 proto-check: generate ## Fail when generated code is stale, or a message breaks its users
@@ -110,7 +122,7 @@ clean: ## Remove what was built (not the data)
 
 .PHONY: help
 help: ## List what make can do
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The messages as users have them, below gateway/: what proto-check compares with.
 PUBLISHED := proto/published.binpb
