@@ -29,7 +29,9 @@ func digestOf(s *Submission) store.Digest {
 		b = binary.BigEndian.AppendUint32(b, uint32(e.Time.Nanosecond()))
 	}
 	b = binary.BigEndian.AppendUint64(b, math.Float64bits(e.SampleRate))
-	b = append(b, e.Metadata...)
+	if len(e.Metadata) > len("{}") { // none and an empty object say the same
+		b = append(b, e.Metadata...)
+	}
 	sum := sha256.Sum256(b)
 	*buffer = b
 	if cap(b) <= maxPooledDigest {

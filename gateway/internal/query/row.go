@@ -13,8 +13,9 @@ import (
 )
 
 // AppendRow appends the row of an event to dst: one JSON object on one line,
-// without a newline at the end. Absent texts are null. Times are RFC 3339 in
-// UTC with as many digits as they need; the metadata is as the caller wrote it.
+// without a newline at the end. Absent texts are null, except idempotency_key,
+// which only an event that has one shows. Times are RFC 3339 in UTC with as many
+// digits as they need; the metadata is as the caller wrote it.
 func AppendRow(dst []byte, e store.Entry) []byte {
 	dst = appendText(append(dst, `{"event_id":`...), e.Event.ID)
 	dst = appendText(append(dst, `,"event_name":`...), e.Event.Name)
@@ -31,6 +32,11 @@ func AppendRow(dst []byte, e store.Entry) []byte {
 	dst = appendText(append(dst, `,"protocol":`...), e.Protocol)
 	dst = appendText(append(dst, `,"instance":`...), e.Instance)
 	dst = appendObject(append(dst, `,"metadata":`...), e.Event.Metadata)
+	// Few events have one; without it a row that is sent again would be another
+	// content under the same id.
+	if e.Event.IdempotencyKey != "" {
+		dst = appendText(append(dst, `,"idempotency_key":`...), e.Event.IdempotencyKey)
+	}
 	return append(dst, '}')
 }
 
@@ -93,11 +99,12 @@ func ParseRow(row []byte) (Row, error) {
 		Protocol string         `json:"protocol"`
 		Instance string         `json:"instance"`
 		Metadata jsontext.Value `json:"metadata"`
+		Key      string         `json:"idempotency_key"`
 	}
 	if err := json.Unmarshal(row, &in); err != nil {
 		return Row{}, fmt.Errorf("row: %w", err)
 	}
-	e := daybook.Event{ID: in.ID, Name: in.Name, Type: daybook.Type(in.Type), Actor: in.Actor, Time: in.Time.UTC()}
+	e := daybook.Event{ID: in.ID, Name: in.Name, Type: daybook.Type(in.Type), Actor: in.Actor, Time: in.Time.UTC(), IdempotencyKey: in.Key}
 	if in.Metadata.Kind() != jsontext.KindNull {
 		e.Metadata = []byte(in.Metadata)
 	}
