@@ -40,16 +40,13 @@ type Listed struct {
 	End End
 
 	// Until is the sequence that no record of the chunk reaches, known from
-	// the next chunk. Zero: not known.
+	// the next chunk. Zero: there is none.
 	Until uint64
 
 	// Err says why the header cannot be used. The records of such a chunk
 	// cannot be read: without the salt nothing tells them from other bytes.
 	Err error
 }
-
-// Last reports whether this is the chunk whose end no later header can tell.
-func (l *Listed) Last() bool { return l.Until == 0 }
 
 // List returns the chunks in dir, oldest first, each with its end. The error
 // is for a directory or file that cannot be read, a newer format, and chunks

@@ -33,7 +33,7 @@ func TestTheNextHeaderFixesTheEnd(t *testing.T) {
 	end := wal.End{Chunk: 1, Offset: offsets[2], Sequence: 2}
 	write(t, dir, chain(2, 3, end), payloads(2)...)
 	chunks := list(t, dir)
-	if len(chunks) != 2 || chunks[0].End != end || chunks[0].Last() || !chunks[1].Last() || chunks[1].End.Chunk != 0 {
+	if len(chunks) != 2 || chunks[0].End != end || chunks[0].Until != 3 || chunks[1].Until != 0 || chunks[1].End.Chunk != 0 {
 		t.Errorf("got %+v", chunks)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/journal"
 	"daybook.dev/gateway/internal/store/storetest"
+	"daybook.dev/internal/wal"
 )
 
 func statuses(t *testing.T, j *journal.Journal, records []store.Record) map[daybook.Status]int {
@@ -108,6 +109,21 @@ func TestIDsAreRememberedForTheWindowAndThenForgotten(t *testing.T) {
 				t.Errorf("copies are %v", got)
 			}
 		})
+	}
+}
+
+func TestIDsAreForgottenWhileTheJournalIsOpen(t *testing.T) {
+	clock := &clock{now: justAfter()}
+	j := open(t, journal.Options{Dir: t.TempDir(), ChunkBytes: wal.DataStart + 1500, DedupWindow: time.Hour, Now: clock.Now})
+	for _, r := range storetest.Events("a", 30) {
+		statuses(t, j, []store.Record{r})
+	}
+	if got := statuses(t, j, storetest.Events("a", 2)); got[daybook.Duplicate] != 2 {
+		t.Errorf("within the window, copies are %v", got)
+	}
+	clock.add(2 * time.Hour)
+	if got := statuses(t, j, storetest.Events("a", 2)); got[daybook.Stored] != 2 {
+		t.Errorf("long after it, copies are %v", got)
 	}
 }
 

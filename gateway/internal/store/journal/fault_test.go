@@ -49,6 +49,10 @@ func TestAFailedSyncIsAnsweredAndNeverRead(t *testing.T) {
 	if e, ok := errors.AsType[*daybook.Error](err); !ok || e.Code != daybook.Unavailable || e.Reason != "store_failed" || e.RetryAfter == 0 {
 		t.Errorf("answered %v", err)
 	}
+	// A process killed right after the answer has fixed the end already.
+	if got := ids(storetest.ReadAll(t, open(t, journal.Options{Dir: killed(t, dir)}), 10)); got != "before" {
+		t.Errorf("after a kill, read %q", got)
+	}
 	if r := appendOne(t, j, "after"); r.Status != daybook.Stored || r.Position != 2 {
 		t.Errorf("the next event: %+v", r)
 	}
@@ -92,6 +96,36 @@ func TestAFullDiskRefusesAndRecoversByItself(t *testing.T) {
 	}
 	if got := ids(storetest.ReadAll(t, j, 10)); got != "before after" {
 		t.Errorf("read %q", got)
+	}
+}
+
+func TestReadyAsksTheDiskOnlyWhenNothingElseHas(t *testing.T) {
+	fs := waltest.Wrap(wal.OS{})
+	clock := &clock{now: time.Now()}
+	j := open(t, journal.Options{Dir: t.TempDir(), FS: fs, Now: clock.Now})
+	clock.add(time.Minute)
+	appendOne(t, j, "a")
+	fs.FailFrom(1, errDisk)
+	clock.add(time.Second)
+	if err := j.Ready(t.Context()); err != nil || fs.Failed() {
+		t.Errorf("a second after an append, ready says %v", err)
+	}
+	clock.add(2 * time.Second)
+	if err := j.Ready(t.Context()); !errors.Is(err, errDisk) {
+		t.Errorf("three seconds after an append, ready says %v", err)
+	}
+	fs.FailAt(1, errDisk)
+	if err := appendError(t, j, "b"); err == nil {
+		t.Fatal("stored on a disk that fails")
+	}
+	if err := j.Ready(t.Context()); err != nil {
+		t.Errorf("with a new chunk begun, ready says %v", err)
+	}
+	fs.FailFrom(1, syscall.ENOSPC)
+	_ = appendError(t, j, "c")
+	fs.Heal()
+	if err := j.Ready(t.Context()); daybook.CodeOf(err) != daybook.Exhausted {
+		t.Errorf("right after a failed append, ready says %v", err)
 	}
 }
 

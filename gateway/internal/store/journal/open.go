@@ -64,8 +64,9 @@ func makeDirectories(o Options) error {
 	if err := o.FS.Mkdir(chunkDirectory(o.Dir)); err != nil {
 		return err
 	}
-	// Only now their names are kept: first the parent's, then ours.
-	if err := o.FS.SyncDir(filepath.Dir(filepath.Clean(o.Dir))); err != nil {
+	// Only now their names are kept: first ours in the parent, which somebody
+	// else made where we may not read it.
+	if err := o.FS.SyncDir(filepath.Dir(filepath.Clean(o.Dir))); err != nil && !errors.Is(err, os.ErrPermission) {
 		return err
 	}
 	return o.FS.SyncDir(o.Dir)

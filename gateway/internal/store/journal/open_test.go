@@ -151,6 +151,39 @@ func TestAfterAKillEverythingIsThereAndCopiesAreKnown(t *testing.T) {
 	}
 }
 
+// syncsFS remembers which files were synced after being opened.
+type syncsFS struct {
+	wal.OS
+	synced map[string]bool
+}
+
+func (f syncsFS) Open(name string) (wal.File, error) {
+	file, err := f.OS.Open(name)
+	return syncsFile{File: file, name: name, fs: f}, err
+}
+
+type syncsFile struct {
+	wal.File
+	name string
+	fs   syncsFS
+}
+
+func (f syncsFile) Sync() error {
+	f.fs.synced[f.name] = true
+	return f.File.Sync()
+}
+
+func TestWhatAKilledProcessWroteIsSyncedBeforeItIsShown(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, "a", 30)
+	chunks := files(t, dir, ".chunk")
+	fs := syncsFS{synced: map[string]bool{}}
+	open(t, journal.Options{Dir: dir, FS: fs})
+	if last := chunks[len(chunks)-1]; !fs.synced[last] {
+		t.Errorf("%s was not synced, only %v", last, fs.synced)
+	}
+}
+
 func TestATornTailIsLeftOutAndCountedOnce(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir, "a", 3)
