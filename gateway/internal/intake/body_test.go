@@ -103,6 +103,29 @@ func TestABodyIsReadAsItWasMeant(t *testing.T) {
 	}
 }
 
+func TestABodyOfAnySizeAndShapeIsDecompressed(t *testing.T) {
+	source := rand.New(rand.NewPCG(3, 4))
+	b := &intake.Body{}
+	for range 12 {
+		size, unit := source.IntN(4<<20), noise(1+source.IntN(3000))
+		text := strings.Repeat(unit, size/len(unit)+1)[:size]
+		cut := source.IntN(size + 1)
+		parts := []string{text[:cut], text[cut:], ""}
+		level := zstd.WithEncoderLevel(zstd.EncoderLevel(1 + source.IntN(4)))
+		for encoding, body := range map[string]string{
+			"gzip": gzipped(t, parts...),
+			"zstd": zstded(t, []zstd.EOption{level}, parts...),
+			"ZSTD": zstded(t, []zstd.EOption{level, zstd.WithSingleSegment(true)}, text),
+		} {
+			got, err := b.Read(request(strings.NewReader(body), encoding))
+			if err != nil || string(got.Bytes()) != text {
+				t.Fatalf("%s of %d and %d bytes: %v", encoding, cut, size-cut, err)
+			}
+			got.Release()
+		}
+	}
+}
+
 func TestABodyThatIsNotWhatItSaysIsRefused(t *testing.T) {
 	text := noise(10_000)
 	g, z := gzipped(t, text), zstded(t, nil, text)

@@ -37,7 +37,7 @@ func (b *Body) decompress(t *Text, e encoding) *daybook.Error {
 		return refused
 	}
 	t.buffer.free()
-	if err := t.buffer.resize(size + zstdSlack); err != nil {
+	if err := t.buffer.resize(size); err != nil {
 		return err
 	}
 	return verdictOn(t.fill(c, packed.bytes), e)

@@ -2,17 +2,12 @@ package intake
 
 import (
 	"bytes"
-	"errors"
 
 	"github.com/klauspost/compress/zstd"
 )
 
 // maxWindow is the window of zstd that RFC 8878 asks every decoder to support.
 const maxWindow = 8 << 20
-
-// zstdSlack is the room behind the end without which the decoder moves to a
-// buffer of its own.
-const zstdSlack = 64
 
 // zstdCodec reads zstd, also of several frames. Decoding into memory needs no
 // window of its own; measuring does.
@@ -27,15 +22,11 @@ func (zstdCodec) hint(src []byte) int64 {
 	return int64(min(h.FrameContentSize, 1<<40))
 }
 
+// fill takes every error for want of room: the decoder words a body that does
+// not fit as it words a broken one, and measuring tells them apart.
 func (c zstdCodec) fill(dst, src []byte) ([]byte, error) {
 	out, err := c.decoder.DecodeAll(src, dst)
-	if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		return dst, errNoRoom
-	}
-	if err != nil {
-		return dst, err
-	}
-	if cap(out) != cap(dst) { // the decoder moved to memory nobody has paid for
+	if err != nil || cap(out) != cap(dst) { // or it moved to memory nobody has paid for
 		return dst, errNoRoom
 	}
 	return out, nil

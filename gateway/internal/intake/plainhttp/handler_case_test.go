@@ -133,6 +133,29 @@ func TestABodyThatBreaksOffStoresNothing(t *testing.T) {
 	}
 }
 
+func TestEveryAnswerReturnsTheMemory(t *testing.T) {
+	h := newHandler(&intaketest.Recorder{})
+	budget := intake.NewBudget(1 << 20)
+	h.Body = &intake.Body{Budget: budget}
+	for _, body := range []string{
+		`{"event_name":"a"}`, `[]`, ``, `[{`, `{"event_name":""}`, strings.Repeat(`{"event_name":"a"}`+"\n", 2_000), strings.Repeat(" ", 2<<20),
+	} {
+		w := post(h, body)
+		if budget.Used() != 0 {
+			t.Errorf("after %.20q (status %d) %d bytes are still held", body, w.Code, budget.Used())
+		}
+	}
+}
+
+func TestABatchOfManySmallEventsIsChargedForWhatItBecomes(t *testing.T) {
+	h := newHandler(&intaketest.Recorder{})
+	h.Body = &intake.Body{Budget: intake.NewBudget(1 << 20)}
+	w := post(h, strings.Repeat(`{"event_name":"a"}`+"\n", 2_000)) // 38 KB, and 2,000 records
+	if got := parse(t, w); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" || got.Reason != "memory_exhausted" {
+		t.Errorf("status %d, Retry-After %q, reason %q", w.Code, w.Header().Get("Retry-After"), got.Reason)
+	}
+}
+
 func TestWhatClientsDroppedIsReported(t *testing.T) {
 	h := newHandler(&intaketest.Recorder{})
 	got := map[string]uint64{}

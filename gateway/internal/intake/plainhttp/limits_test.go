@@ -58,33 +58,42 @@ func TestR20(t *testing.T) {
 		}
 	})
 	t.Run("a request of 16 MiB is read, one byte more refused", func(t *testing.T) {
-		const limit = 16 << 20
-		for n, status := range map[int]int{limit - 1: 200, limit: 200, limit + 1: 413} {
-			body := `{"event_name":"a"}` + strings.Repeat(" ", n-len(`{"event_name":"a"}`))
-			for _, announced := range []bool{true, false} {
-				r := httptest.NewRequest(http.MethodPost, plainhttp.Path, strings.NewReader(body))
-				if !announced {
-					r.ContentLength = -1
-				}
-				w := httptest.NewRecorder()
-				newHandler(intaketest.Nowhere{}).ServeHTTP(w, r)
-				if got := parse(t, w); w.Code != status || status != 200 && got.Reason != "body_too_large" {
-					t.Errorf("%d bytes, announced %v: status %d, reason %q", n, announced, w.Code, got.Reason)
+		for _, limit := range []int{16 << 20, 1_000} {
+			for n, status := range map[int]int{limit - 1: 200, limit: 200, limit + 1: 413} {
+				for _, announced := range []bool{true, false} {
+					r := httptest.NewRequest(http.MethodPost, plainhttp.Path, strings.NewReader(anEvent+strings.Repeat(" ", n-len(anEvent))))
+					if !announced {
+						r.ContentLength = -1
+					}
+					h := newHandler(intaketest.Nowhere{})
+					if limit == 1_000 {
+						h.Body.MaxBytes = 1_000
+					} else if n < limit || n == limit && announced {
+						continue // large bodies take long, and small limits count as well
+					}
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, r)
+					if got := parse(t, w); w.Code != status || status != 200 && got.Reason != "body_too_large" {
+						t.Errorf("%d bytes, announced %v: status %d, reason %q", n, announced, w.Code, got.Reason)
+					}
 				}
 			}
 		}
 	})
 	t.Run("64 MiB decompressed are read, one byte more refused", func(t *testing.T) {
-		const limit = 64 << 20
-		for n, status := range map[int]int{limit - 1: 200, limit: 200, limit + 1: 413} {
-			const event, part = `{"event_name":"a"}`, 1 << 20
-			blanks := compressed(t, strings.Repeat(" ", part))
-			rest := compressed(t, strings.Repeat(" ", (n-len(event))%part))
-			for encoding, packed := range compressed(t, event) {
-				packed += strings.Repeat(blanks[encoding], (n-len(event))/part) + rest[encoding]
-				w := post(newHandler(intaketest.Nowhere{}), packed, "Content-Encoding", encoding)
-				if got := parse(t, w); w.Code != status || status != 200 && got.Reason != "body_too_large" {
-					t.Errorf("%s of %d bytes: status %d, reason %q", encoding, n, w.Code, got.Reason)
+		for _, limit := range []int{64 << 20, 3 << 20} {
+			for n, status := range map[int]int{limit - 1: 200, limit: 200, limit + 1: 413} {
+				for encoding, packed := range blanks(t, n) {
+					h := newHandler(intaketest.Nowhere{})
+					if limit == 3<<20 {
+						h.Body.MaxDecoded = 3 << 20
+					} else if n < limit || n == limit && encoding == "gzip" {
+						continue // as above
+					}
+					w := post(h, packed, "Content-Encoding", encoding)
+					if got := parse(t, w); w.Code != status || status != 200 && got.Reason != "body_too_large" {
+						t.Errorf("%s of %d bytes: status %d, reason %q", encoding, n, w.Code, got.Reason)
+					}
 				}
 			}
 		}
@@ -98,6 +107,21 @@ func TestR20(t *testing.T) {
 			}
 		}
 	})
+}
+
+const anEvent = `{"event_name":"a"}`
+
+// blanks returns an event followed by blanks, n bytes together, under every
+// encoding.
+func blanks(t testing.TB, n int) map[string]string {
+	t.Helper()
+	const part = 1 << 20
+	whole, rest := (n-len(anEvent))/part, (n-len(anEvent))%part
+	bodies := compressed(t, anEvent+strings.Repeat(" ", rest))
+	for encoding, packed := range compressed(t, strings.Repeat(" ", part)) {
+		bodies[encoding] += strings.Repeat(packed, whole)
+	}
+	return bodies
 }
 
 // compressed returns text under every encoding.

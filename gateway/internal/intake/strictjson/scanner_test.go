@@ -45,6 +45,7 @@ func TestProblemsAreNamedWithTheirPlace(t *testing.T) {
 		`{"":1,"":2}`:                  "flaw duplicate_name 6",
 		"\"\xff\"":                     "flaw invalid_utf8 1",
 		`"\ud800"`:                     "flaw lone_surrogate 1",
+		`"\ud83dxxde00"`:               "flaw lone_surrogate 1",
 		`"\udc00\ud800"`:               "flaw lone_surrogate 1",
 		`[[[[[[1]]]]]]`:                "flaw too_deep 4",
 		`[` + strings.Repeat("[", 1e4): "broken too_deep 1024",
