@@ -22,6 +22,7 @@ type chargedBody struct {
 	limit      int64 // bytes on the wire
 	compressed bool  // what it grows to when it is decoded is not charged yet
 	read       int64
+	refused    *daybook.Error // nothing more is read
 }
 
 // copies is how often decoding holds what was read once more: metadata is
@@ -49,32 +50,28 @@ func compressed(h http.Header) bool {
 }
 
 // Read implements io.Reader. Errors that are not the connection's are
-// connect-go's own type, which it passes on as they are.
+// connect-go's own type, which it passes on as they are. They come without
+// bytes: a reader that has got all it asked for does not look at the error.
 func (b *chargedBody) Read(p []byte) (int, error) {
-	if b.compressed {
-		if err := b.charge(maxMessage); err != nil {
-			return 0, err
-		}
-		b.compressed = false // once is enough
+	if b.refused == nil && b.compressed {
+		b.compressed = false
+		b.refused = b.lease.Grow(maxMessage)
+	}
+	if b.refused != nil {
+		return 0, connectError(b.refused)
 	}
 	n, err := b.ReadCloser.Read(p)
 	if b.read += int64(n); b.read > b.limit {
-		return n, connectError(&daybook.Error{
+		b.refused = &daybook.Error{
 			Code: daybook.TooLarge, Message: fmt.Sprintf("the body has more than %d bytes, which is the limit", maxMessage),
-		})
+		}
+	} else {
+		b.refused = b.lease.Grow((1 + copies) * int64(n))
 	}
-	if chargeErr := b.charge((1 + copies) * int64(n)); chargeErr != nil {
-		return n, chargeErr
+	if b.refused != nil {
+		return 0, connectError(b.refused)
 	}
 	return n, err
-}
-
-// charge returns an error interface that is nil, and not a nil pointer in one.
-func (b *chargedBody) charge(n int64) error {
-	if err := b.lease.Grow(n); err != nil {
-		return connectError(err)
-	}
-	return nil
 }
 
 func connectError(err *daybook.Error) error {

@@ -59,11 +59,13 @@ func (c codec) Name() string { return c.name }
 
 // Marshal implements connect.Codec.
 func (c codec) Marshal(message any) ([]byte, error) {
-	r, ok := message.(*reply)
-	if !ok {
-		return nil, fmt.Errorf("logevent: cannot encode a %T", message)
+	switch m := message.(type) {
+	case *reply:
+		return c.encode(m)
+	case proto.Message: // the status of gRPC, with the details of an error
+		return proto.Marshal(m)
 	}
-	return c.encode(r)
+	return nil, fmt.Errorf("logevent: cannot encode a %T", message)
 }
 
 // Unmarshal implements connect.Codec. A request that cannot be decoded is no
