@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ type gateway struct {
 	logevent.Service
 	store    *intaketest.Recorder
 	accepter *accept.Accepter
-	ids      int
+	ids      atomic.Int64
 	remote   string // where requests come from
 }
 
@@ -40,8 +41,7 @@ func newGateway() *gateway {
 		Admit: &admit.Admitter{
 			Now: func() time.Time { return intaketest.Noon },
 			NewID: func() string {
-				g.ids++
-				return fmt.Sprintf("00000000-0000-4000-8000-%012d", g.ids)
+				return fmt.Sprintf("00000000-0000-4000-8000-%012d", g.ids.Add(1))
 			},
 		},
 		Store: g.store, Instance: "test",

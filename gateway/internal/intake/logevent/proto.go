@@ -25,8 +25,9 @@ const messagesPerLevel = 3
 var binary = proto.UnmarshalOptions{RecursionLimit: (maxDepth + 2) * messagesPerLevel, DiscardUnknown: true}
 
 // protoWeight is how many bytes the generated messages take for each byte of a
-// hostile request: an empty Value is two bytes on the wire and 80 in memory.
-const protoWeight = 48
+// hostile request, the growth of their slices included: a Value that holds an
+// empty object is four bytes on the wire and more than a hundred in memory.
+const protoWeight = 64
 
 // decodeProto reads a request from Protocol Buffers' binary form.
 func (s *Service) decodeProto(body []byte) call {

@@ -133,7 +133,7 @@ func storedID(t testing.TB, err *connect.Error) (id string) {
 	for _, detail := range err.Details() {
 		message, err := detail.Value()
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 		if stored, ok := message.(*eventsv1.StoredEvent); ok {
 			id = stored.GetEventId()

@@ -151,7 +151,7 @@ func TestR23(t *testing.T) {
 // TestR23Memory holds that what decoding a hostile message takes is what the
 // budget is charged for it.
 func TestR23Memory(t *testing.T) {
-	const charged = 48 // bytes for each byte of the message
+	const charged = 1 + 2 + 64 // bytes for each byte of the message: itself, two copies, the messages
 	for name, element := range map[string]string{
 		"values of no kind": field(1, ""),
 		"nulls":             field(1, "\x08\x00"),
@@ -169,8 +169,7 @@ func TestR23Memory(t *testing.T) {
 			if got.status != http.StatusBadRequest {
 				t.Errorf("%+v", got)
 			}
-			t.Logf("%d per byte", (after.TotalAlloc-before.TotalAlloc)/uint64(len(body)))
-			if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > 2*charged*int64(len(body)) {
+			if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > charged*int64(len(body))*5/4 { // garbage counts here, and there is some
 				t.Errorf("decoding %d bytes allocated %d, %d for each", len(body), grown, grown/int64(len(body)))
 			}
 		})
