@@ -31,8 +31,13 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	log := serve.NewLog(a.stderr, a.stderrIsTerminal, c.Log)
+	buffer := serve.NewLogBuffer(a.stderr)
+	defer buffer.Flush()
 	build := serve.ReadBuild()
-	g, err := serve.Open(ctx, c, serve.Options{Log: log, Build: build, Ephemeral: serve.EphemeralDisk(a.env), From: from})
+	g, err := serve.Open(ctx, c, serve.Options{
+		Log: log, Events: serve.NewLog(buffer, a.stderrIsTerminal, c.Log),
+		Build: build, Ephemeral: serve.EphemeralDisk(a.env), From: from,
+	})
 	if err != nil {
 		return err
 	}

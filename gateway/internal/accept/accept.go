@@ -33,6 +33,11 @@ type Accepter struct {
 	// Destinations are tried while callers wait, where their protocol says so.
 	Destinations []Destination
 
+	// Forwarded is told what came of each attempt, for logs; no error means that
+	// the destination took the event. Nil means nobody is. It must not keep the
+	// record.
+	Forwarded func(r *store.Record, destination string, err error)
+
 	// Unsettled is told that the results of that many attempts could not be
 	// stored: after a restart their outcome is unknown. Nil means nobody is.
 	Unsettled func(attempts int, err error)

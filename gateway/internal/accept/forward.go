@@ -56,6 +56,9 @@ func (a *Accepter) forward(ctx context.Context, events []fresh, outcomes []daybo
 	for _, attempt := range attempts {
 		for _, s := range attempt {
 			s.mark(&outcomes[s.index])
+			if a.Forwarded != nil {
+				a.Forwarded(s.fresh.record, s.destination, s.err)
+			}
 			records = append(records, s.record())
 		}
 	}

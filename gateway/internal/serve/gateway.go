@@ -37,6 +37,7 @@ import (
 type Gateway struct {
 	config  Config // complete
 	log     *slog.Logger
+	events  *slog.Logger // lines about single events
 	metrics *metrics
 	journal *journal.Journal
 
@@ -53,8 +54,9 @@ type Gateway struct {
 
 // Options are what Open needs besides the configuration. The zero value works.
 type Options struct {
-	Log   *slog.Logger // nil = discard
-	Build Build        // shown by /version
+	Log    *slog.Logger // nil = discard
+	Events *slog.Logger // the lines about single events, which may be buffered; nil = discard
+	Build  Build        // shown by /version
 
 	// Ephemeral says why the platform's disk is memory; see [EphemeralDisk].
 	Ephemeral string
@@ -71,10 +73,7 @@ func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
 	if problems := c.Problems(o.From); len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	g := &Gateway{config: c, log: o.Log, metrics: newMetrics(o.Build)}
-	if g.log == nil {
-		g.log = slog.New(slog.DiscardHandler)
-	}
+	g := &Gateway{config: c, log: orDiscard(o.Log), events: orDiscard(o.Events), metrics: newMetrics(o.Build)}
 	g.stopNow, g.endPatience = context.WithCancel(context.Background())
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	if err := g.openJournal(ctx, o.Ephemeral); err != nil {
@@ -84,6 +83,13 @@ func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
 		return nil, errors.Join(err, g.journal.Close(ctx))
 	}
 	return g, nil
+}
+
+func orDiscard(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
 }
 
 func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
@@ -106,6 +112,7 @@ func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
 // accepter is the way of every event, whichever protocol it came by.
 func (g *Gateway) accepter() *accept.Accepter {
 	batches := newBatchLog(g.log, g.config.Log)
+	events := newEventLog(g.events, g.config.Log)
 	return &accept.Accepter{
 		Admit:    &admit.Admitter{Limits: admit.Limits{EventBytes: int(g.config.Limits.Event)}},
 		Store:    g.journal,
@@ -113,6 +120,11 @@ func (g *Gateway) accepter() *accept.Accepter {
 		Observe: func(b accept.Batch, outcomes []daybook.Outcome) {
 			g.metrics.count(b, outcomes)
 			batches.observe(b, outcomes)
+			events.observe(b, outcomes)
+		},
+		Forwarded: events.forwarded,
+		Unsettled: func(attempts int, err error) {
+			g.log.Error("what destinations said could not be stored", "attempts", attempts, "err", err)
 		},
 	}
 }

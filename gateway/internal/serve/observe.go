@@ -7,13 +7,15 @@ import (
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/intake/logevent"
 )
 
-// batchLog writes about batches: one line each for who wants them, and one when
+// batchLog writes about batches: one line each for who wants them or where
+// something was refused, and one when
 // storing begins to fail and one when it works again. It never sees metadata.
 type batchLog struct {
 	log     *slog.Logger
-	level   slog.Level // of the line per batch
+	level   slog.Level // of the line per batch in which nothing is refused
 	failing atomic.Bool
 }
 
@@ -29,7 +31,14 @@ func newBatchLog(log *slog.Logger, c Log) *batchLog {
 func (l *batchLog) observe(b accept.Batch, outcomes []daybook.Outcome) {
 	counts, failure := tally(outcomes)
 	l.change(failure, counts[daybook.Stored])
-	if !l.log.Enabled(context.Background(), l.level) {
+	if b.Protocol == logevent.Protocol {
+		return // it has lines of its own, see eventLog
+	}
+	level := l.level
+	if counts[daybook.Refused] > 0 {
+		level = max(level, slog.LevelInfo)
+	}
+	if !l.log.Enabled(context.Background(), level) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("caller", b.Caller.Name), slog.String("protocol", b.Protocol)}
@@ -38,7 +47,7 @@ func (l *batchLog) observe(b accept.Batch, outcomes []daybook.Outcome) {
 			attrs = append(attrs, slog.Int(daybook.Status(status).String(), n))
 		}
 	}
-	l.log.LogAttrs(context.Background(), l.level, "events received", attrs...)
+	l.log.LogAttrs(context.Background(), level, "events received", attrs...)
 }
 
 // change notes when storing begins to fail and when it works again.

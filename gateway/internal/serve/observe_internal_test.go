@@ -20,9 +20,18 @@ func TestTheLogSaysOnceThatStoringFailsAndOnceThatItWorksAgain(t *testing.T) {
 	for _, outcomes := range [][]daybook.Outcome{stored, failed, failed, refused, failed, stored, stored} {
 		l.observe(accept.Batch{}, outcomes)
 	}
-	if n := strings.Count(text.String(), "\n"); n != 2 ||
+	if n := strings.Count(text.String(), "\n"); n != 3 ||
 		!strings.Contains(text.String(), `err="disk full"`) || !strings.Contains(text.String(), "stored again") {
-		t.Errorf("%d lines, want 2:\n%s", n, &text)
+		t.Errorf("%d lines, want 3, one of them for the batch with a refusal:\n%s", n, &text)
+	}
+}
+
+func TestABatchInWhichSomethingIsRefusedHasALine(t *testing.T) {
+	var text bytes.Buffer
+	l := newBatchLog(slog.New(slog.NewTextHandler(&text, nil)), Log{Events: "debug"})
+	l.observe(accept.Batch{Protocol: "http"}, []daybook.Outcome{{Status: daybook.Stored}, {Status: daybook.Refused}})
+	if !strings.Contains(text.String(), "stored=1 refused=1") {
+		t.Errorf("the line is %q", &text)
 	}
 }
 
