@@ -14,6 +14,10 @@ import (
 // tried before they are answered, and what came of it is settled in the store.
 type Destination struct {
 	Name string
+
+	// Sink must return from Write when its context ends. One that does not
+	// keeps its callers waiting: the events are the sink's until it returns,
+	// and giving up on it would leave their memory with somebody unknown.
 	Sink daybook.Sink
 
 	// Within is how long a caller waits at most. Zero means 2s.
