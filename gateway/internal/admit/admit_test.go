@@ -8,6 +8,7 @@ import (
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/store"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -93,7 +94,7 @@ func TestARefusalOfTheIntakeStays(t *testing.T) {
 
 func TestTheDigestIsOfWhatTheCallerSaid(t *testing.T) {
 	base := daybook.Event{ID: "e1", Name: "a", Metadata: []byte(`{"n":1}`)}
-	digest := func(s admit.Submission) [16]byte {
+	digest := func(s admit.Submission) store.Digest {
 		record, err := admitter().Admit(s)
 		if err != nil {
 			t.Fatal(err)

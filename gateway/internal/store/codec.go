@@ -14,7 +14,7 @@ import (
 // outlive any generated code. They never change; a number is never used again.
 const (
 	fieldKey           = 1  // bytes, 16
-	fieldDigest        = 2  // bytes, 16
+	fieldDigest        = 2  // bytes, 8
 	fieldScope         = 3  // string; absent = caller
 	fieldEventID       = 4  // string
 	fieldEventName     = 5  // string

@@ -19,7 +19,7 @@ func full(kind store.Kind) store.Record {
 			Time:     time.Date(1969, 12, 31, 23, 59, 58, 7, time.UTC),
 			Metadata: []byte(`{"n":1}`), IdempotencyKey: "once", SampleRate: 0.5,
 		},
-		Scope: "publisher", Digest: store.Digest{1, 2}, Caller: "c", Protocol: "http", Instance: "i",
+		Scope: "publisher", Digest: store.Digest{1, 2}, StoreOnly: true, Caller: "c", Protocol: "http", Instance: "i",
 		Received: time.Date(2026, 11, 21, 9, 0, 0, 1, time.UTC),
 	}
 	switch kind {
@@ -42,9 +42,9 @@ func encode(r store.Record) []byte { return r.AppendPayload(nil, r.Key()) }
 // written is what full(kind) looks like on disk: the fields of the event, which
 // are the same for every kind, and those of the kind.
 var (
-	writtenEvent = "0a104a1f3adc4add118f40ac0af3f93bfb1f1210010200000000000000000000000000001a097075626c697368657222" +
+	writtenEvent = "0a104a1f3adc4add118f40ac0af3f93bfb1f120801020000000000001a097075626c697368657222" +
 		"0469642d312a056c6f67696e32036c6f673a03616e6e4003480752077b226e223a317d5a046f6e636561000000000000" +
-		"e03f6a01637204687474707a0169810101a0738cd103ea18"
+		"e03f6a01637204687474707a0169810101a0738cd103ea18d80101"
 	written = map[store.Kind]string{
 		store.KindEvent:   writtenEvent,
 		store.KindRefused: writtenEvent + "88010192010a626c616e6b5f6e616d659a010a6576656e745f6e616d65a20105626c616e6baa01056b61666b61b00103",

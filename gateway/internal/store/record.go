@@ -133,5 +133,6 @@ func KeyOf(scope, id string) Key {
 	return Key(sum[:len(Key{})])
 }
 
-// A Digest identifies the content of an event as it was received.
-type Digest [16]byte
+// A Digest identifies the content of an event as it was received. Digests are
+// compared only under the same key.
+type Digest [8]byte

@@ -50,7 +50,7 @@ func (b *batch) encode(records []store.Record) error {
 			check:  wal.Checksum(payload),
 			kind:   r.Kind,
 			unique: r.Unique(),
-			entry:  entry{key: key, digest: shortDigest(r.Digest)},
+			entry:  entry{key: key, digest: r.Digest},
 			time:   nanoseconds(r.Received),
 		})
 		b.receipts[i].ID = r.Event.ID

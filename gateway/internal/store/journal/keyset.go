@@ -11,13 +11,8 @@ import (
 // form in a key file.
 type entry struct {
 	key      store.Key
-	digest   [8]byte
+	digest   store.Digest
 	sequence uint64
-}
-
-func shortDigest(d store.Digest) (short [8]byte) {
-	copy(short[:], d[:])
-	return short
 }
 
 // A keyset holds the entries of one chunk in memory: a list, of which the key
@@ -81,7 +76,7 @@ func (s *keyset) claim(e entry, received int64) (first entry, known bool) {
 func (s *keyset) enter(r wal.Record) {
 	id, err := store.ParseIdentity(store.Kind(r.Kind), r.Payload)
 	if err == nil && id.Unique {
-		s.claim(entry{key: id.Key, digest: shortDigest(id.Digest), sequence: r.Sequence}, nanoseconds(id.Received))
+		s.claim(entry{key: id.Key, digest: id.Digest, sequence: r.Sequence}, nanoseconds(id.Received))
 	}
 }
 
