@@ -12,6 +12,7 @@ type Chunk struct {
 	Header
 	file File
 	size int64 // offset of the next record
+	room int64 // bytes of the file made in advance; 0 = none
 	seed uint32
 }
 
@@ -53,6 +54,11 @@ func fill(fs FS, file File, temporary, name string, content []byte) error {
 	if err := file.Sync(); err != nil {
 		return err
 	}
+	return publish(fs, temporary, name)
+}
+
+// publish gives a synced file its name.
+func publish(fs FS, temporary, name string) error {
 	if err := fs.Rename(temporary, name); err != nil {
 		return err
 	}
@@ -63,6 +69,13 @@ func fill(fs FS, file File, temporary, name string, content []byte) error {
 
 // Size is the offset behind the last record written.
 func (c *Chunk) Size() int64 { return c.size }
+
+// Taken is how many bytes the file takes: its records, or the room made for
+// them.
+func (c *Chunk) Taken() int64 { return max(c.size, c.room) }
+
+// Roomy reports whether the chunk stands in room made in advance.
+func (c *Chunk) Roomy() bool { return c.room > 0 }
 
 // AppendRecord appends r to dst as it has to stand in this chunk. check is the
 // Checksum of the payload.

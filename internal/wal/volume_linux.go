@@ -57,6 +57,7 @@ func volume(dir string) (Volume, error) {
 	if !known {
 		v.Kind = fmt.Sprintf("%#x", number)
 	}
-	v.Free = int64(s.Bavail) * int64(s.Bsize) //nolint:unconvert // Bsize is an int32 on some processors
+	block := int64(s.Bsize) //nolint:unconvert // an int32 on some processors
+	v.Free, v.Size = int64(s.Bavail)*block, int64(s.Blocks)*block
 	return v, nil
 }

@@ -69,6 +69,7 @@ type Volume struct {
 	Memory  bool   // its content is lost with the machine
 	Network bool   // another machine, or a program, decides what a sync means
 	Free    int64  // bytes this process may still write; -1 = not known
+	Size    int64  // bytes there are in all; 0 = not known
 }
 
 // A LockedError says that another process holds a lock.
