@@ -30,6 +30,7 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tuneCollector(c, a.env)
 	log := serve.NewLog(a.stderr, a.stderrIsTerminal, c.Log)
 	buffer := serve.NewLogBuffer(a.stderr)
 	defer buffer.Flush()
