@@ -63,7 +63,7 @@ func (b *chargedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.read += int64(n); b.read > b.limit {
 		b.refused = &daybook.Error{
-			Code: daybook.TooLarge, Message: fmt.Sprintf("the body has more than %d bytes, which is the limit", maxMessage),
+			Code: daybook.TooLarge, Reason: intake.ReasonBodyTooLarge, Message: fmt.Sprintf("the body has more than %d bytes, which is the limit", maxMessage),
 		}
 	} else {
 		b.refused = b.lease.Grow((1 + copies) * int64(n))
