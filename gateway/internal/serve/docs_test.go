@@ -26,7 +26,7 @@ type snippet struct {
 	about    map[string]string // what follows the language
 }
 
-var fences = regexp.MustCompile("(?ms)^```(\\w+)([^\n]*)\n(.*?)^```$")
+var fences = regexp.MustCompile("(?ms)^```([a-z]+)([^\n]*)\n(.*?)^```\n")
 
 func snippetsOf(t *testing.T, document string) []snippet {
 	t.Helper()
@@ -37,7 +37,7 @@ func snippetsOf(t *testing.T, document string) []snippet {
 	var all []snippet
 	for _, block := range fences.FindAllStringSubmatch(string(text), -1) {
 		s := snippet{language: block[1], text: block[3], about: map[string]string{}}
-		for _, word := range strings.Fields(block[2]) {
+		for word := range strings.FieldsSeq(block[2]) {
 			key, value, _ := strings.Cut(word, "=")
 			s.about[key] = value
 		}

@@ -34,8 +34,10 @@ func TestADeadlineThatPassesBeforeTheEventIsQueuedStoresNothing(t *testing.T) {
 		headers    []string
 	}{
 		"Connect JSON": {event(""), "deadline_exceeded", []string{"Content-Type", "application/json", "Connect-Timeout-Ms", "10"}},
-		"Connect JSON through connect-go": {event(""), "deadline_exceeded",
-			[]string{"Content-Type", "application/json; charset=UTF-8", "Connect-Timeout-Ms", "10"}},
+		"Connect JSON through connect-go": {
+			event(""), "deadline_exceeded",
+			[]string{"Content-Type", "application/json; charset=UTF-8", "Connect-Timeout-Ms", "10"},
+		},
 		"Connect proto": {field(nameField, "a"), "deadline_exceeded", []string{"Content-Type", "application/proto", "Connect-Timeout-Ms", "10"}},
 		"gRPC":          {framed(0, field(nameField, "a")), "4", []string{"Content-Type", "application/grpc", "Te", "trailers", "Grpc-Timeout", "10m"}},
 	} {

@@ -2,6 +2,7 @@ package logevent_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"reflect"
 	"testing"
@@ -76,7 +77,7 @@ func rewritten(t *testing.T, text []byte) []byte {
 	decoder, encoder := jsontext.NewDecoder(bytes.NewReader(text)), jsontext.NewEncoder(&out)
 	for {
 		token, err := decoder.ReadToken()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 		}
 		if err != nil {

@@ -52,8 +52,12 @@ func TestR20(t *testing.T) {
 		says   string
 	}
 	limits := []limit{
-		{"keys of metadata", [2]int{256, 257}, func(n int) string { return event(`"metadata":` + object(n)) },
-			"metadata has 257 top-level keys, the limit is 256"},
+		{
+			"keys of metadata",
+			[2]int{256, 257},
+			func(n int) string { return event(`"metadata":` + object(n)) },
+			"metadata has 257 top-level keys, the limit is 256",
+		},
 		{"bytes of metadata", [2]int{65_536, 65_537}, func(n int) string {
 			return event(fmt.Sprintf(`"metadata":{"a":%q}`, strings.Repeat("x", n-len(`{"a":""}`))))
 		}, "metadata has 65537 bytes as compact JSON, the limit is 65536"},

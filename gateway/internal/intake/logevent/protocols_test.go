@@ -92,12 +92,18 @@ func TestEveryProtocolAnswersTheSameErrors(t *testing.T) {
 		"a rule is broken":  {"", &eventsv1.LogEventRequest{EventName: " "}, connect.CodeInvalidArgument, "event_name is required and must not be blank", 0, ""},
 		"the store fails":   {"the store fails", &eventsv1.LogEventRequest{EventName: "a"}, connect.CodeInternal, "the event could not be stored", 0, ""},
 		"the store is full": {"the store is full", &eventsv1.LogEventRequest{EventName: "a"}, connect.CodeResourceExhausted, "the disk is full", 0, "5"},
-		"the gateway is stopping": {"the store is stopping", &eventsv1.LogEventRequest{EventName: "a"}, connect.CodeResourceExhausted,
-			"the gateway is stopping; try again shortly", 0, "1"},
-		"there is no memory": {"there is no memory", &eventsv1.LogEventRequest{EventName: "a name"}, connect.CodeResourceExhausted,
-			"the gateway has no memory left for this request; try again shortly", 0, "1"},
-		"stored, not forwarded": {"the destination fails", &eventsv1.LogEventRequest{EventName: "a"}, connect.CodeUnavailable,
-			"the event is stored, but it was not forwarded to statsig", 2, ""},
+		"the gateway is stopping": {
+			"the store is stopping", &eventsv1.LogEventRequest{EventName: "a"}, connect.CodeResourceExhausted,
+			"the gateway is stopping; try again shortly", 0, "1",
+		},
+		"there is no memory": {
+			"there is no memory", &eventsv1.LogEventRequest{EventName: "a name"}, connect.CodeResourceExhausted,
+			"the gateway has no memory left for this request; try again shortly", 0, "1",
+		},
+		"stored, not forwarded": {
+			"the destination fails", &eventsv1.LogEventRequest{EventName: "a"}, connect.CodeUnavailable,
+			"the event is stored, but it was not forwarded to statsig", 2, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway()
