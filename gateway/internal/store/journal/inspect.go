@@ -20,10 +20,7 @@ func Inspect(dir string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	err = s.walk(
-		func(wal.Record, store.Entry) error { return nil },
-		func(*wal.Listed, uint64) error { return nil },
-	)
+	err = s.walk(visitor{})
 	return s.report, err
 }
 
@@ -35,10 +32,7 @@ func Dump(dir string, each func(store.Entry) error) error {
 	if err != nil {
 		return err
 	}
-	err = s.walk(
-		func(_ wal.Record, e store.Entry) error { return each(e) },
-		func(*wal.Listed, uint64) error { return nil },
-	)
+	err = s.walk(visitor{record: func(_ wal.Record, e store.Entry) error { return each(e) }})
 	if err == nil && s.report.Damaged > 0 {
 		err = fmt.Errorf("journal: %s: %d records are damaged and left out", dir, s.report.Damaged)
 	}
@@ -54,16 +48,16 @@ func Verify(dir string, found func(Damage)) (Report, error) {
 		return Report{}, err
 	}
 	keys := &keyset{}
-	err = s.walk(
-		func(r wal.Record, _ store.Entry) error {
+	err = s.walk(visitor{
+		record: func(r wal.Record, _ store.Entry) error {
 			keys.enter(r)
 			return nil
 		},
-		func(c *wal.Listed, lost uint64) error {
+		end: func(c *wal.Listed, lost uint64) error {
 			defer func() { keys = &keyset{} }()
 			return s.verifyKeys(chunkDirectory(dir), c, keys, lost)
 		},
-	)
+	})
 	return s.report, err
 }
 

@@ -22,11 +22,20 @@ type Report struct {
 	Oldest   time.Time // received, over all records; zero = none
 	Newest   time.Time
 	Damaged  uint64 // records lost, as far as it can be known
+	Gaps     []Gap  // records given up earlier, which a header states; no damage
 	KeyFiles int    // good ones; only Verify looks
 	// Unfinished is how many bytes of an unfinished write follow the last
 	// record. It is no damage: nobody was told yes for them.
 	Unfinished int64
 }
+
+// A Gap is a run of sequences that a chunk's header says nobody will find: a
+// repair left the records out, or a chunk whose header was lost may have held
+// them.
+type Gap struct{ First, Last uint64 }
+
+// Records is how many sequences the gap has.
+func (g Gap) Records() uint64 { return g.Last - g.First + 1 }
 
 // A survey walks through the chunks of a directory without its lock. On the
 // directory of a running gateway it may meet records whose sync is under way.
@@ -37,6 +46,7 @@ type survey struct {
 	found  func(Damage)
 
 	next    uint64 // sequence expected in the next chunk; zero: any
+	last    uint64 // id of the last chunk that could be read; zero: none yet
 	headers uint64 // damaged ones since the last chunk that could be read
 }
 
@@ -54,12 +64,15 @@ func newSurvey(dir string, found func(Damage)) (*survey, error) {
 	return s, nil
 }
 
-// A visitor is called for every whole record, oldest first.
-type visitor func(r wal.Record, e store.Entry) error
+// A visitor is shown what a walk finds, oldest first. Each function may be nil.
+type visitor struct {
+	begin  func(c *wal.Listed) error // before the records of a chunk that can be read
+	record func(r wal.Record, e store.Entry) error
+	end    func(c *wal.Listed, lost uint64) error // behind them; lost is how many are damaged
+}
 
-// walk takes visit to every record, and calls done after each chunk that can be
-// read, with the number of records it has lost.
-func (s *survey) walk(visit visitor, done func(c *wal.Listed, lost uint64) error) error {
+// walk takes v to every chunk and every whole record.
+func (s *survey) walk(v visitor) error {
 	for i := range s.chunks {
 		c := &s.chunks[i]
 		s.report.Chunks++
@@ -71,11 +84,7 @@ func (s *survey) walk(visit visitor, done func(c *wal.Listed, lost uint64) error
 		}
 		s.report.Store, s.report.Epoch = fmt.Sprintf("%x", c.Store), c.Epoch
 		s.between(c)
-		before := s.report.Damaged
-		if err := s.walkChunk(c, visit); err != nil {
-			return fmt.Errorf("journal: %s: %w", c.Name, err)
-		}
-		if err := done(c, s.report.Damaged-before); err != nil {
+		if err := s.visit(c, v); err != nil {
 			return err
 		}
 	}
@@ -83,19 +92,41 @@ func (s *survey) walk(visit visitor, done func(c *wal.Listed, lost uint64) error
 	return nil
 }
 
+func (s *survey) visit(c *wal.Listed, v visitor) error {
+	before := s.report.Damaged
+	if v.begin != nil {
+		if err := v.begin(c); err != nil {
+			return err
+		}
+	}
+	if err := s.walkChunk(c, v.record); err != nil {
+		return fmt.Errorf("journal: %s: %w", c.Name, err)
+	}
+	if v.end == nil {
+		return nil
+	}
+	return v.end(c, s.report.Damaged-before)
+}
+
 // between looks at the sequences between the chunk before and c.
 func (s *survey) between(c *wal.Listed) {
 	missing := uint64(0)
-	if s.next != 0 && c.First > s.next {
+	switch {
+	case s.next == 0 || c.First <= s.next:
+	case s.headers == 0 && c.Prev.Chunk == s.last && c.Prev.Sequence+1 == s.next:
+		// The header names the last record before it, and that is the one read
+		// last: whoever wrote it knew that the sequences in between are gone.
+		s.report.Gaps = append(s.report.Gaps, Gap{First: s.next, Last: c.First - 1})
+	default:
 		missing = c.First - s.next
 		lost := wal.Damage{First: s.next, Last: c.First - 1, What: "the records before this chunk are missing"}
 		s.found(lostIn(c, lost))
 	}
 	s.report.Damaged += max(missing, s.headers)
-	s.headers = 0
+	s.headers, s.last = 0, c.ID
 }
 
-func (s *survey) walkChunk(c *wal.Listed, visit visitor) error {
+func (s *survey) walkChunk(c *wal.Listed, visit func(wal.Record, store.Entry) error) error {
 	file, err := s.fs.Open(c.Name)
 	if err != nil {
 		return err
@@ -115,6 +146,9 @@ func (s *survey) walkChunk(c *wal.Listed, visit visitor) error {
 		}
 		e := store.Entry{Position: store.Position(r.Sequence), Record: record}
 		s.report.count(e)
+		if visit == nil {
+			continue
+		}
 		if err := visit(r, e); err != nil {
 			return err
 		}
