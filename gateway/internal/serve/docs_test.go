@@ -26,7 +26,7 @@ type snippet struct {
 	about    map[string]string // what follows the language
 }
 
-var fences = regexp.MustCompile("(?ms)^```([a-z]+)([^\n]*)\n(.*?)^```\n")
+const fence = "```"
 
 func snippetsOf(t *testing.T, document string) []snippet {
 	t.Helper()
@@ -35,15 +35,34 @@ func snippetsOf(t *testing.T, document string) []snippet {
 		t.Fatal(err)
 	}
 	var all []snippet
-	for _, block := range fences.FindAllStringSubmatch(string(text), -1) {
-		s := snippet{language: block[1], text: block[3], about: map[string]string{}}
-		for word := range strings.FieldsSeq(block[2]) {
-			key, value, _ := strings.Cut(word, "=")
-			s.about[key] = value
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		opening, fenced := strings.CutPrefix(line, fence)
+		switch {
+		case fenced && inside:
+			inside = false
+		case fenced:
+			inside = true
+			all = append(all, opened(opening))
+		case inside:
+			all[len(all)-1].text += line
 		}
-		all = append(all, s)
 	}
 	return all
+}
+
+// opened is the snippet that begins with the rest of its fence's line.
+func opened(line string) snippet {
+	s := snippet{about: map[string]string{}}
+	for word := range strings.FieldsSeq(line) {
+		key, value, ok := strings.Cut(word, "=")
+		if !ok {
+			s.language = word
+			continue
+		}
+		s.about[key] = value
+	}
+	return s
 }
 
 // named returns the snippet whose about says key=name.
