@@ -41,12 +41,21 @@ func TestWhatADestinationSaysIsToldAndSettled(t *testing.T) {
 				}
 				return c.says
 			})})
+			told := map[string]bool{}
+			a.Forwarded = func(r *store.Record, destination string, err error) {
+				if told[r.Event.ID] = err != nil; destination != "statsig" || r.Event.Name != "a" {
+					t.Errorf("told of %s: %+v", destination, r)
+				}
+			}
 			outcomes := a.Accept(t.Context(), waiting("e1", "e2", "e3"))
 			if !slices.Equal(written, []string{"e1", "e2", "e3"}) {
 				t.Errorf("the destination was given %q", written)
 			}
 			for i, o := range outcomes {
 				checkForwarded(t, i, o, slices.Contains(c.failed, o.ID))
+				if failed, ok := told[o.ID]; !ok || failed != slices.Contains(c.failed, o.ID) {
+					t.Errorf("what came of %s is told: %v, that it failed: %v", o.ID, ok, failed)
+				}
 			}
 			settled := m.settled()
 			if len(m.appends) != 2 || len(settled) != 3 {

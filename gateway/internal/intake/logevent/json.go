@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"math"
 	"sync"
 
 	"daybook.dev"
@@ -206,8 +205,11 @@ func (d *jsonDecoder) metadata() {
 	d.request.metadata = strictjson.Unescape(append(out, '}'))
 }
 
-// skip reads a value nobody needs, as deep as the scanner goes.
-func (d *jsonDecoder) skip() { d.scan.AppendValue(nil, math.MaxInt32) }
+// skip reads a value nobody needs.
+func (d *jsonDecoder) skip() {
+	const anyDepth = 1 << 20 // the scanner gives up before
+	d.scan.AppendValue(nil, anyDepth)
+}
 
 func (d *jsonDecoder) wrongType(m member, must string) {
 	d.refuse(m, reasonWrongType, must)
