@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -15,18 +16,18 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Say what serve would do, and what stands in its way",
 		Long:  "Say what serve would do with this configuration, and what stands in its way. Exit status 1 means that there are problems.",
 		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return a.check() },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context()) },
 	}
 	a.configFlags(cmd.Flags())
 	return cmd
 }
 
-func (a *app) check() error {
+func (a *app) check(ctx context.Context) error {
 	var findings []serve.Finding
 	if c, from, err := a.config(); err != nil {
 		findings = []serve.Finding{{Check: "configuration", Detail: err.Error()}}
 	} else {
-		findings = serve.Check(c, from, serve.EphemeralDisk(a.env))
+		findings = serve.Check(ctx, c, from, serve.EphemeralDisk(a.env))
 	}
 	problems := 0
 	for _, f := range findings {

@@ -60,7 +60,7 @@ func appendTime(dst []byte, t time.Time) []byte {
 
 // appendObject writes metadata on one line. JSON allows line breaks only
 // between tokens, where a space means the same.
-func appendObject(dst []byte, metadata []byte) []byte {
+func appendObject(dst, metadata []byte) []byte {
 	if len(metadata) == 0 {
 		return append(dst, "null"...)
 	}

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -21,11 +22,11 @@ type Finding struct {
 
 // Check says what a gateway with this configuration would do, without opening
 // one. Ephemeral is as in [Options].
-func Check(c Config, from Origins, ephemeral string) []Finding {
+func Check(ctx context.Context, c Config, from Origins, ephemeral string) []Finding {
 	c = c.withDefaults()
 	findings := []Finding{
-		{"ingest", true, c.Ingest.Listen.URL() + ": " + c.WhoMaySend() + inUse(c.Ingest.Listen)},
-		{"operations", true, c.operationsURL() + ": " + c.WhoMayRead() + inUse(c.Operations.Listen)},
+		{"ingest", true, c.Ingest.Listen.URL() + ": " + c.WhoMaySend() + inUse(ctx, c.Ingest.Listen)},
+		{"operations", true, c.operationsURL() + ": " + c.WhoMayRead() + inUse(ctx, c.Operations.Listen)},
 		checkData(c, ephemeral),
 		{"delivery", true, Delivery},
 	}
@@ -63,11 +64,12 @@ func (c Config) operationsURL() string {
 
 // inUse remarks that a port is taken. That is no problem of the configuration:
 // it may be checked beside the gateway that runs with it.
-func inUse(at Address) string {
+func inUse(ctx context.Context, at Address) string {
 	if at == OnIngest {
 		return ""
 	}
-	l, err := net.Listen("tcp", string(at))
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", string(at))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return " (in use now)"
 	}

@@ -49,39 +49,41 @@ func (l *eventLog) observe(b accept.Batch, outcomes []daybook.Outcome) {
 }
 
 func (l *eventLog) outcome(caller string, o *daybook.Outcome) {
+	failed := o.Status == daybook.Refused || o.Status == daybook.Failed
+	if !failed && !l.log.Enabled(context.Background(), l.success) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("caller", caller)}
+	if o.ID != "" {
+		attrs = append(attrs, slog.String("event_id", o.ID))
+	}
+	if o.Status == daybook.Refused {
+		l.line(slog.LevelInfo, requestRejected, append(attrs, reasonOf(o.Err)...))
+		return
+	}
+	l.line(l.success, requestAccepted, attrs)
 	switch o.Status {
-	case daybook.Refused:
-		l.line(slog.LevelInfo, requestRejected, caller, o.ID, o.Err)
+	case daybook.Stored, daybook.Duplicate:
+		l.line(l.success, writeSucceeded, attrs)
 	case daybook.Failed:
-		l.line(l.success, requestAccepted, caller, o.ID, nil)
-		l.line(slog.LevelInfo, writeFailed, caller, o.ID, o.Err)
-	case daybook.Dropped:
-		l.line(l.success, requestAccepted, caller, o.ID, nil)
-	default:
-		l.line(l.success, requestAccepted, caller, o.ID, nil)
-		l.line(l.success, writeSucceeded, caller, o.ID, nil)
+		l.line(slog.LevelInfo, writeFailed, append(attrs, reasonOf(o.Err)...))
 	}
 }
 
 // forwarded is told what came of each attempt to forward an event.
 func (l *eventLog) forwarded(r *store.Record, destination string, err error) {
-	to := slog.String("destination", destination)
+	attrs := []slog.Attr{
+		slog.String("caller", r.Caller), slog.String("event_id", r.Event.ID), slog.String("destination", destination),
+	}
 	if err != nil {
-		l.line(slog.LevelInfo, forwardFailed, r.Caller, r.Event.ID, err, to)
+		l.line(slog.LevelInfo, forwardFailed, append(attrs, reasonOf(err)...))
 		return
 	}
-	l.line(l.success, forwardSucceeded, r.Caller, r.Event.ID, nil, to)
+	l.line(l.success, forwardSucceeded, attrs)
 }
 
-func (l *eventLog) line(level slog.Level, name, caller, id string, err error, more ...slog.Attr) {
-	if !l.log.Enabled(context.Background(), level) {
-		return
-	}
-	attrs := append(more, slog.String("caller", caller))
-	if id != "" {
-		attrs = append(attrs, slog.String("event_id", id))
-	}
-	l.log.LogAttrs(context.Background(), level, name, append(attrs, reasonOf(err)...)...)
+func (l *eventLog) line(level slog.Level, name string, attrs []slog.Attr) {
+	l.log.LogAttrs(context.Background(), level, name, attrs...) //nolint:sloglint // name is one of the constants above
 }
 
 // reasonOf says why without repeating what the caller sent.

@@ -213,27 +213,33 @@ func TestAGatewayThatCannotStartSaysWhatToDo(t *testing.T) {
 		want   []string
 	}{
 		"the ingest port is in use": {
-			serve.Config{Ingest: serve.Ingest{Listen: serve.Address("127.0.0.1:" + port)}}, serve.Options{},
+			serve.Config{Ingest: serve.Ingest{Listen: serve.Address("127.0.0.1:" + port)}},
+			serve.Options{},
 			[]string{"127.0.0.1:" + port + " is already in use (another daybook?)", "stop it or pass --ingest-listen 127.0.0.1:"},
 		},
 		"the operations port is in use": {
-			serve.Config{Operations: serve.Operations{Listen: serve.Address("127.0.0.1:" + port)}}, serve.Options{},
+			serve.Config{Operations: serve.Operations{Listen: serve.Address("127.0.0.1:" + port)}},
+			serve.Options{},
 			[]string{"127.0.0.1:" + port + " is already in use", "pass --operations-listen 127.0.0.1:"},
 		},
 		"an address of another machine": {
-			serve.Config{Ingest: serve.Ingest{Listen: "192.0.2.1:8080"}, AllowAnonymous: true}, serve.Options{},
+			serve.Config{Ingest: serve.Ingest{Listen: "192.0.2.1:8080"}, AllowAnonymous: true},
+			serve.Options{},
 			[]string{"192.0.2.1:8080 is no address of this machine", "--ingest-listen"},
 		},
 		"another gateway has the directory": {
-			serve.Config{Data: dataOf(other)}, serve.Options{},
+			serve.Config{Data: dataOf(other)},
+			serve.Options{},
 			[]string{dataOf(other), "in use", "stop it"},
 		},
 		"the disk is memory": {
-			serve.Config{}, serve.Options{Ephemeral: "K_SERVICE is set (x)"},
+			serve.Config{},
+			serve.Options{Ephemeral: "K_SERVICE is set (x)"},
 			[]string{"K_SERVICE is set (x)", "--allow-ephemeral"},
 		},
 		"everybody could send": {
-			serve.Config{Ingest: serve.Ingest{Listen: ":0"}}, serve.Options{From: serve.Origins{"ingest.listen": "environment PORT"}},
+			serve.Config{Ingest: serve.Ingest{Listen: ":0"}},
+			serve.Options{From: serve.Origins{"ingest.listen": "environment PORT"}},
 			[]string{"environment PORT", "--allow-anonymous"},
 		},
 	} {
