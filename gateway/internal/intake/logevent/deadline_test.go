@@ -2,11 +2,9 @@ package logevent_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -55,28 +53,43 @@ func TestADeadlineThatPassesBeforeTheEventIsQueuedStoresNothing(t *testing.T) {
 	}
 }
 
-// TestTheAnswerThatItIsStoredComesBeforeTheCallersDeadline: without it the
-// caller would time out, try again, and store the event twice.
-func TestTheAnswerThatItIsStoredComesBeforeTheCallersDeadline(t *testing.T) {
-	g := newGateway()
-	g.forwardTo(&destination{write: func(ctx context.Context, _ []daybook.Event) error {
-		<-ctx.Done()
-		return ctx.Err()
-	}})
-	s := g.listen(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // less than the destination may take
-	defer cancel()
-	var calls sync.WaitGroup
-	for name, client := range s.clients() {
-		calls.Go(func() {
-			_, err := client.CallUnary(ctx, connect.NewRequest(&eventsv1.LogEventRequest{EventName: "a"}))
-			failure, ok := errors.AsType[*connect.Error](err)
-			if !ok || failure.Code() != connect.CodeUnavailable || storedID(t, failure) == "" {
-				t.Errorf("%s: answered %v", name, err)
+// TestADestinationHasLessTimeThanTheCaller: without the answer that the event is
+// stored the caller would time out, try again, and store it twice. How much less
+// is package accept's to test; here, that every protocol's deadline gets there.
+func TestADestinationHasLessTimeThanTheCaller(t *testing.T) {
+	for name, c := range map[string]struct {
+		body, want string
+		headers    []string
+	}{
+		"Connect JSON": {event(""), "unavailable", []string{"Content-Type", "application/json", "Connect-Timeout-Ms", "60000"}},
+		"Connect JSON through connect-go": {
+			event(""), "unavailable",
+			[]string{"Content-Type", "application/json; charset=UTF-8", "Connect-Timeout-Ms", "60000"},
+		},
+		"Connect proto": {field(nameField, "a"), "unavailable", []string{"Content-Type", "application/proto", "Connect-Timeout-Ms", "60000"}},
+		"gRPC":          {framed(0, field(nameField, "a")), "14", []string{"Content-Type", "application/grpc", "Te", "trailers", "Grpc-Timeout", "1M"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway()
+			var callers, destinations time.Time
+			inner := g.Accept
+			g.Accept = func(ctx context.Context, b accept.Batch) []daybook.Outcome {
+				callers, _ = ctx.Deadline()
+				return inner(ctx, b)
+			}
+			g.forwardTo(&destination{write: func(ctx context.Context, _ []daybook.Event) error {
+				destinations, _ = ctx.Deadline()
+				return context.DeadlineExceeded
+			}})
+			g.accepter.Destinations[0].Within = time.Hour
+			if got := g.listen(t).raw(t, c.body, c.headers...); got != c.want {
+				t.Errorf("answered %q, want %q", got, c.want)
+			}
+			if callers.IsZero() || !destinations.Before(callers) {
+				t.Errorf("the caller waits until %v, the destination has until %v", callers, destinations)
 			}
 		})
 	}
-	calls.Wait()
 }
 
 func TestACallerWhoGoesAwayBeforeTheEventIsQueuedStoresNothing(t *testing.T) {
