@@ -14,6 +14,8 @@ type Chunk struct {
 	size int64 // offset of the next record
 	room int64 // bytes of the file made in advance; 0 = none
 	seed uint32
+
+	before uint32 // records appended for the write under way
 }
 
 // Create makes the chunk that h describes in dir. Nil means that the file and
@@ -78,12 +80,19 @@ func (c *Chunk) Taken() int64 { return max(c.size, c.room) }
 func (c *Chunk) Roomy() bool { return c.room > 0 }
 
 // AppendRecord appends r to dst as it has to stand in this chunk. check is the
-// Checksum of the payload.
+// Checksum of the payload. An empty dst begins a write: what is appended to it
+// is known to be kept once a record of a later write is there.
 func (c *Chunk) AppendRecord(dst []byte, r Record, check uint32) []byte {
+	if len(dst) == 0 {
+		c.before = 0
+	}
+	before := min(c.before, maxBefore)
+	c.before++
 	return appendRecord(dst, c.seed, frame{
 		payloadCheck: check,
 		length:       uint32(len(r.Payload)),
 		kind:         r.Kind,
+		before:       before,
 		chunk:        c.ID,
 		sequence:     r.Sequence,
 	}, r.Payload)

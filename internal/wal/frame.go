@@ -12,6 +12,10 @@ const (
 	// MaxPayload is the longest payload of a record. It bounds what a reader
 	// allocates for one.
 	MaxPayload = 64 << 20
+
+	// maxBefore is what three bytes can say. A write that is longer counts as
+	// several, so what is missing in it may be called damage.
+	maxBefore = 1<<24 - 1
 )
 
 // A Record is one record of a chunk.
@@ -20,6 +24,8 @@ type Record struct {
 	Kind     uint8 // not zero; what it means is the caller's
 	Offset   int64 // where it begins, as a Scanner found it
 	Payload  []byte
+
+	before uint64 // how many records of the same write stand before it
 }
 
 // A frame is the fixed part in front of a payload.
@@ -27,6 +33,7 @@ type frame struct {
 	payloadCheck uint32
 	length       uint32
 	kind         uint8
+	before       uint32 // records of the same write before it; maxBefore = so many or more
 	chunk        uint64
 	sequence     uint64
 }
@@ -42,7 +49,7 @@ func appendRecord(dst []byte, seed uint32, f frame, payload []byte) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, 0)
 	dst = binary.LittleEndian.AppendUint32(dst, f.payloadCheck)
 	dst = binary.LittleEndian.AppendUint32(dst, f.length)
-	dst = append(dst, f.kind, 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(f.kind)|f.before<<8)
 	dst = binary.LittleEndian.AppendUint64(dst, f.chunk)
 	dst = binary.LittleEndian.AppendUint64(dst, f.sequence)
 	written := dst[start : start+frameSize]
@@ -60,6 +67,7 @@ func parseFrame(b []byte, seed uint32, chunk uint64) (frame, bool) {
 		payloadCheck: binary.LittleEndian.Uint32(b[4:]),
 		length:       binary.LittleEndian.Uint32(b[8:]),
 		kind:         b[12],
+		before:       binary.LittleEndian.Uint32(b[12:]) >> 8,
 		chunk:        binary.LittleEndian.Uint64(b[16:]),
 		sequence:     binary.LittleEndian.Uint64(b[24:]),
 	}

@@ -39,6 +39,11 @@ type End struct {
 	Chunk    uint64 // zero: there is no such chunk
 	Offset   int64  // behind its last synced record
 	Sequence uint64 // of that record
+
+	// Unsure is how many of the last records are not known to have been synced
+	// before a crash: they were one write. What is missing between them was
+	// never there, and nobody was told yes for it.
+	Unsure uint64
 }
 
 // appendTo appends the encoded header and the zeros up to the first record.
@@ -55,7 +60,8 @@ func (h *Header) appendTo(dst []byte) []byte {
 	} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
-	copy(one[len(b):], h.Salt[:])
+	b = append(b, h.Salt[:]...)
+	binary.LittleEndian.PutUint64(one[len(b):], h.Prev.Unsure)
 	binary.LittleEndian.PutUint32(one[headerSize-4:], Checksum(one[:headerSize-4]))
 	dst = append(dst, one[:]...)
 	return append(dst, one[:]...)
@@ -93,7 +99,7 @@ func parseHeaderCopy(b []byte) (Header, error) {
 		Epoch: number(32),
 		ID:    number(40),
 		First: number(48),
-		Prev:  End{Chunk: number(56), Offset: int64(number(64)), Sequence: number(72)},
+		Prev:  End{Chunk: number(56), Offset: int64(number(64)), Sequence: number(72), Unsure: number(96)},
 
 		Created: time.Unix(0, int64(number(80))).UTC(),
 		Salt:    [8]byte(b[88:96]),

@@ -16,9 +16,10 @@ type Scanner struct {
 	chunk  Listed
 	seed   uint32
 	window window
-	limit  int64  // nothing at or behind it is read
-	offset int64  // of the next record
-	next   uint64 // sequence expected there
+	limit  int64    // nothing at or behind it is read
+	offset int64    // of the next record
+	next   uint64   // sequence expected there
+	held   []Damage // holes in the last write met, which may be unfinished
 	torn   bool
 	done   bool
 	err    error
@@ -70,8 +71,11 @@ func (s *Scanner) Next() (Record, bool) {
 		}
 		return Record{}, false
 	}
+	if len(s.held) > 0 && r.Sequence-r.before > s.held[0].First {
+		s.release() // a later write follows, so the one with the holes was synced
+	}
 	if r.Offset != s.offset || r.Sequence != s.next {
-		s.report(r.Sequence-1, "no whole record")
+		s.hole(r)
 	}
 	s.offset = r.Offset + int64(RecordSize(len(r.Payload)))
 	s.next = r.Sequence + 1
@@ -83,11 +87,16 @@ func (s *Scanner) Err() error { return s.err }
 
 // End is where the last record returned by Next ends.
 func (s *Scanner) End() End {
-	return End{Chunk: s.chunk.ID, Offset: s.offset, Sequence: s.next - 1}
+	end := End{Chunk: s.chunk.ID, Offset: s.offset, Sequence: s.next - 1}
+	if len(s.held) > 0 {
+		end.Unsure = s.next - s.held[0].First
+	}
+	return end
 }
 
-// Torn reports whether bytes that are no record follow the end of a chunk whose
-// end no header states: a write was under way when the machine stopped.
+// Torn reports whether, in a chunk whose end no header states, bytes that are no
+// record follow the end, or records of the last write are missing: it was under
+// way when the machine stopped.
 func (s *Scanner) Torn() bool { return s.torn }
 
 // find returns the first whole record at or behind offset.
@@ -136,14 +145,44 @@ func (s *Scanner) recordAt(offset int64, f frame) (Record, bool) {
 	if Checksum(payload) != f.payloadCheck {
 		return Record{}, false
 	}
-	return Record{Sequence: f.sequence, Kind: f.kind, Offset: offset, Payload: payload}, true
+	return Record{
+		Sequence: f.sequence, Kind: f.kind, Offset: offset, Payload: payload,
+		before: min(uint64(f.before), f.sequence-1),
+	}, true
+}
+
+// hole judges the place before r where some records should be. Those known to
+// have been synced are damage. In the last chunk the others are held until a
+// record of a later write says that they were.
+func (s *Scanner) hole(r Record) {
+	sure := r.Sequence - 1
+	switch end := s.chunk.End; {
+	case end.Chunk != 0:
+		sure = end.Sequence - min(end.Unsure, end.Sequence)
+	case s.chunk.Until == 0:
+		sure = r.Sequence - r.before - 1
+	}
+	s.report(min(sure, r.Sequence-1), noRecord)
+	if first := max(sure+1, s.next); s.chunk.End.Chunk == 0 && first < r.Sequence {
+		s.held = append(s.held, Damage{Offset: s.offset, First: first, Last: r.Sequence - 1, What: noRecord})
+	}
+}
+
+// release names the holes that were held.
+func (s *Scanner) release() {
+	for _, d := range s.held {
+		if s.Damaged != nil {
+			s.Damaged(d)
+		}
+	}
+	s.held = s.held[:0]
 }
 
 // finish judges what lies between the last record and the limit.
 func (s *Scanner) finish() {
 	end := s.chunk.End
 	if end.Chunk == 0 {
-		s.torn = !s.window.zeros(s.offset)
+		s.torn = len(s.held) > 0 || !s.window.zeros(s.offset)
 		return
 	}
 	switch {
@@ -151,9 +190,11 @@ func (s *Scanner) finish() {
 	case s.chunk.Size < end.Offset:
 		s.report(end.Sequence, fmt.Sprintf("the file has %d bytes, %d were synced", s.chunk.Size, end.Offset))
 	default:
-		s.report(end.Sequence, "no whole record")
+		s.report(end.Sequence, noRecord)
 	}
 }
+
+const noRecord = "no whole record"
 
 // report names the records from the expected one up to last as lost. Nothing
 // is lost, and nothing said, where garbage stands between two neighbours.
