@@ -1,0 +1,62 @@
+package journal_test
+
+import (
+	"testing"
+
+	"daybook.dev/internal/wal/waltest"
+)
+
+// cutEverywhere cuts the power after each operation of a client's work, until
+// the work is done before the power is. What keep names survives. Every other
+// time the power is cut again while the journal is opened.
+func cutEverywhere(t *testing.T, seed uint64, steps int, keep waltest.Keep) (cuts int) {
+	t.Helper()
+	for n := 1; ; n++ {
+		w := newWorld(t, seed+uint64(n))
+		w.disk.CutAfter(n)
+		w.work(steps)
+		w.close()
+		if !w.hears() {
+			cuts++
+		}
+		first, untouched := w.disk, w.hears()
+		w.disk = w.disk.Restart(keep)
+		if n%2 == 0 {
+			w.disk.CutAfter(1 + w.chance.IntN(12))
+			_ = w.open()
+			w.close()
+			w.disk = w.disk.Restart(keep)
+		}
+		w.requireWhole()
+		if t.Failed() {
+			w.explain(first, "the power was cut after operation %d", n)
+		}
+		if untouched {
+			return cuts
+		}
+	}
+}
+
+// TestR2 cuts the power after every single operation. Nothing that was not
+// synced survives, names included.
+func TestR2PowerLossAtAnyOperationLosesNothingAcknowledged(t *testing.T) {
+	seed, cuts := newSeed(t), 0
+	for range size(1, 5) {
+		cuts += cutEverywhere(t, seed, size(24, 60), waltest.Nothing)
+		seed += 1_000_000
+	}
+	t.Logf("%d power cuts", cuts)
+}
+
+// TestR3 cuts the power as TestR2 does, but of what was not synced a random
+// part survives, in any order: pages of files, names, and within a page sectors.
+func TestR3PartialPersistenceLosesNothingAcknowledged(t *testing.T) {
+	seed, cuts := newSeed(t), 0
+	for range size(1, 5) {
+		for _, keep := range []waltest.Keep{waltest.Pages, waltest.Sectors} {
+			cuts += cutEverywhere(t, seed, size(24, 60), keep)
+			seed += 1_000_000
+		}
+	}
+	t.Logf("%d power cuts", cuts)
+}
