@@ -122,12 +122,15 @@ type Identity struct {
 	Digest   Digest
 	Received time.Time
 	Unique   bool // see Record.Unique
+	Again    Key  // see Record.AgainKey
+	Twice    bool // whether there is an Again
 }
 
 // ParseIdentity returns the identity of a record without decoding the rest.
 func ParseIdentity(kind Kind, payload []byte) (Identity, error) {
 	var id Identity
 	var named, elsewhere bool
+	var scope, caller, again []byte
 	err := eachField(payload, func(f field) error {
 		switch f.number {
 		case fieldKey:
@@ -140,10 +143,22 @@ func ParseIdentity(kind Kind, payload []byte) (Identity, error) {
 			elsewhere = len(f.bytes) > 0
 		case fieldReceived:
 			id.Received = time.Unix(0, int64(f.value)).UTC()
+		case fieldScope:
+			scope = f.bytes
+		case fieldCaller:
+			caller = f.bytes
+		case fieldIdempotency:
+			again = f.bytes
 		}
 		return nil
 	})
 	id.Unique = unique(kind, named, elsewhere)
+	if id.Twice = len(again) > 0; id.Twice {
+		if len(scope) == 0 {
+			scope = caller
+		}
+		id.Again = AgainKeyOf(string(scope), string(again))
+	}
 	return id, err
 }
 

@@ -110,6 +110,7 @@ func TestTheIdentityOfAPayloadIsThatOfItsRecord(t *testing.T) {
 	for _, r := range []store.Record{full(store.KindEvent), full(store.KindRefused), full(store.KindSettled), full(store.KindSummary), plain, unnamed} {
 		got, err := store.ParseIdentity(r.Kind, encode(r))
 		want := store.Identity{Key: r.Key(), Digest: r.Digest, Received: r.Received, Unique: r.Unique()}
+		want.Again, want.Twice = r.AgainKey()
 		if err != nil || got != want {
 			t.Errorf("%v: got %+v, %v, want %+v", r.Kind, got, err, want)
 		}

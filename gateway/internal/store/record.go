@@ -110,6 +110,19 @@ func (r *Record) Key() Key {
 	return KeyOf(scope, r.Event.ID)
 }
 
+// AgainKey returns the key of the record's idempotency key, and false where it
+// has none. It never equals the key of an id.
+func (r *Record) AgainKey() (Key, bool) {
+	if r.Event.IdempotencyKey == "" {
+		return Key{}, false
+	}
+	scope := r.Scope
+	if scope == "" {
+		scope = r.Caller
+	}
+	return AgainKeyOf(scope, r.Event.IdempotencyKey), true
+}
+
 // Unique reports whether r is the only record its key may have: an event, or
 // one that the gateway itself set aside. The dead letter of a destination is
 // not: it shares the key of the event it is about.
@@ -124,9 +137,17 @@ func unique(kind Kind, named, elsewhere bool) bool {
 // KeyOf returns the key of id within scope: the first 16 bytes of SHA-256 over
 // the scope's length (8 bytes, big endian), the scope and the id. The length
 // keeps ("ab","c") and ("a","bc") apart.
-func KeyOf(scope, id string) Key {
+func KeyOf(scope, id string) Key { return keyOf(uint64(len(scope)), scope, id) }
+
+// AgainKeyOf returns the key of an idempotency key within scope. It is made as
+// that of an id, but with the highest bit of the length set.
+func AgainKeyOf(scope, idempotencyKey string) Key {
+	return keyOf(1<<63|uint64(len(scope)), scope, idempotencyKey)
+}
+
+func keyOf(length uint64, scope, id string) Key {
 	var space [8 + 2*256]byte // names and ids are at most 256 bytes: no allocation
-	b := binary.BigEndian.AppendUint64(space[:0], uint64(len(scope)))
+	b := binary.BigEndian.AppendUint64(space[:0], length)
 	b = append(b, scope...)
 	b = append(b, id...)
 	sum := sha256.Sum256(b)

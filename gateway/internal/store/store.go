@@ -58,6 +58,24 @@ type Follower interface {
 	Seek(ctx context.Context, t time.Time) (Position, error)
 }
 
+// A Holder is a Follower that keeps records for those who still need them, past
+// the time it would keep them otherwise.
+type Holder interface {
+	Follower
+
+	// Hold says that the records behind position after are still needed by the
+	// follower of that name. Calling it again moves the position. A follower
+	// that the store was opened with needs everything until it first calls.
+	//
+	// When room runs out all the same, the oldest records go, and each is
+	// counted as evicted for everybody who needed it. A follower notices: what
+	// it reads then begins behind a gap.
+	Hold(name string, after Position)
+
+	// Release forgets the follower: it needs nothing any more.
+	Release(name string)
+}
+
 // A Position is a record's place in the order of the store: the first record
 // has 1, each later one a greater number. Zero is the place before the first.
 type Position uint64

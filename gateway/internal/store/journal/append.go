@@ -26,6 +26,9 @@ func (j *Journal) Append(ctx context.Context, records []store.Record) ([]store.R
 	if err := ctx.Err(); err != nil {
 		return nil, failure(daybook.Unavailable, "canceled", "the request ended before it was stored", err)
 	}
+	if err := j.space.err(); err != nil && b.newcomers() {
+		return nil, err
+	}
 	if err := j.queue.put(b); err != nil {
 		return nil, err
 	}

@@ -24,9 +24,11 @@ type item struct {
 	end    int // of its payload in batch.payloads
 	check  uint32
 	kind   store.Kind
-	unique bool // whether its key may be there only once
+	unique bool // whether its keys may be there only once
+	twice  bool // whether it has an idempotency key
 	entry  entry
-	time   int64 // received, nanoseconds since 1970
+	again  store.Key // of the idempotency key
+	time   int64     // received, nanoseconds since 1970
 }
 
 // maxPooledBatch keeps one rare large append from pinning its buffer.
@@ -45,11 +47,14 @@ func (b *batch) encode(records []store.Record) error {
 		if len(payload) > wal.MaxPayload {
 			return failure(daybook.Invalid, "record_too_large", "an event is larger than the store can keep", nil)
 		}
+		again, twice := r.AgainKey()
 		b.items = append(b.items, item{
 			end:    len(b.payloads),
 			check:  wal.Checksum(payload),
 			kind:   r.Kind,
 			unique: r.Unique(),
+			twice:  twice,
+			again:  again,
 			entry:  entry{key: key, digest: r.Digest},
 			time:   nanoseconds(r.Received),
 		})
@@ -64,6 +69,17 @@ func nanoseconds(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixNano()
+}
+
+// newcomers reports whether b has events, not only what the gateway notes about
+// events it has already.
+func (b *batch) newcomers() bool {
+	for i := range b.items {
+		if b.items[i].unique || b.items[i].kind == store.KindEvent {
+			return true
+		}
+	}
+	return false
 }
 
 // size is the most bytes the batch can take in a chunk.

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"daybook.dev"
@@ -90,40 +91,39 @@ func TestVerifyNamesADamagedKeyFile(t *testing.T) {
 	}
 }
 
-func TestIDsAreRememberedForTheWindowAndThenForgotten(t *testing.T) {
-	dir := t.TempDir()
-	fill(t, dir, "a", 30)
-	window := time.Hour
-	for name, c := range map[string]struct {
-		after time.Duration
-		want  daybook.Status
-	}{
-		"within the window": {after: 59 * time.Minute, want: daybook.Duplicate},
-		"long after it":     {after: 2 * time.Hour, want: daybook.Stored},
-	} {
-		t.Run(name, func(t *testing.T) {
-			now := func() time.Time { return storetest.Events("a", 1)[0].Received.Add(c.after) }
-			j := open(t, journal.Options{Dir: killed(t, dir), DedupWindow: window, Now: now})
-			// The first chunk: the last one stays known longer, it is still in memory.
-			if got := statuses(t, j, storetest.Events("a", 2)); got[c.want] != 2 {
-				t.Errorf("copies are %v", got)
-			}
-		})
+// received returns n records that were received now.
+func received(prefix string, n int) []store.Record {
+	records := storetest.Events(prefix, n)
+	for i := range records {
+		records[i].Received = time.Now()
 	}
+	return records
 }
 
-func TestIDsAreForgottenWhileTheJournalIsOpen(t *testing.T) {
-	clock := &clock{now: justAfter()}
-	j := open(t, journal.Options{Dir: t.TempDir(), ChunkBytes: wal.DataStart + 1500, DedupWindow: time.Hour, Now: clock.Now})
-	for _, r := range storetest.Events("a", 30) {
-		statuses(t, j, []store.Record{r})
-	}
-	if got := statuses(t, j, storetest.Events("a", 2)); got[daybook.Duplicate] != 2 {
-		t.Errorf("within the window, copies are %v", got)
-	}
-	clock.add(2 * time.Hour)
-	if got := statuses(t, j, storetest.Events("a", 2)); got[daybook.Stored] != 2 {
-		t.Errorf("long after it, copies are %v", got)
+func TestIDsAreRememberedForTheWindowAndThenForgotten(t *testing.T) {
+	for name, restart := range map[string]bool{"while the journal is open": false, "by the next one": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := journal.Options{Dir: t.TempDir(), ChunkBytes: wal.DataStart + 1500, DedupWindow: time.Hour}
+				j := open(t, o)
+				for _, r := range received("a", 30) {
+					statuses(t, j, []store.Record{r})
+				}
+				time.Sleep(59 * time.Minute)
+				if restart {
+					closeJournal(t, j)
+					j = open(t, o)
+				}
+				// The last ones stay known longer, with the active chunk.
+				if got := statuses(t, j, received("a", 2)); got[daybook.Duplicate] != 2 {
+					t.Errorf("within the window, copies are %v", got)
+				}
+				time.Sleep(2*time.Hour + time.Minute)
+				if got := statuses(t, j, received("a", 2)); got[daybook.Stored] != 2 {
+					t.Errorf("long after it, copies are %v", got)
+				}
+			})
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"daybook.dev"
@@ -208,6 +209,10 @@ func TestNothingIsAnsweredOrReadBeforeItsSync(t *testing.T) {
 }
 
 func TestADiskThatStandsStillShedsLoadAndLosesNothing(t *testing.T) {
+	synctest.Test(t, testADiskThatStandsStill) // no time passes: it is not yet slow
+}
+
+func testADiskThatStandsStill(t *testing.T) {
 	fs := newSlowFS()
 	j := open(t, journal.Options{Dir: t.TempDir(), FS: fs})
 	large := func(id string) []store.Record {

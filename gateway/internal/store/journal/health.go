@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"daybook.dev"
 	"daybook.dev/internal/wal"
 )
 
@@ -65,7 +64,7 @@ func (h *health) ready(ctx context.Context) error {
 		defer h.mu.Unlock()
 		return h.last
 	case <-ctx.Done():
-		return failure(daybook.Unavailable, "store_slow", "the store's disk has not answered yet", ctx.Err())
+		return slowDisk(ctx.Err())
 	}
 }
 

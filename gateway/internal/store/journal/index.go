@@ -2,7 +2,6 @@ package journal
 
 import (
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,14 +15,13 @@ import (
 type index struct {
 	files  keyFiles
 	window time.Duration
-	now    func() time.Time
+	again  bool // an idempotency key identifies an event too
 	log    *slog.Logger
 
 	// The writer's own.
 	active *keyset
-	chunk  uint64       // whose keys active has; zero: none yet
-	group  []generation // sealed as it was when the group began
-	cutoff int64        // keys received before it need not be known any more
+	chunk  uint64 // whose keys active has; zero: none yet
+	group  sealed // as it was when the group began
 
 	// claimed is how many keys active has, for whoever asks.
 	claimed atomic.Int64
@@ -32,15 +30,9 @@ type index struct {
 	// how many sealed chunks have their keys in memory.
 	work chan fullSet
 
-	mu     sync.Mutex
-	sealed []generation // guarded by mu; oldest first; replaced, never changed
-}
-
-// A generation is the keys of one sealed chunk.
-type generation struct {
-	chunk  uint64
-	newest int64 // received, over all keys
-	keys   finder
+	mu      sync.Mutex
+	sealed  sealed          // guarded by mu; replaced, never changed
+	orphans map[uint64]bool // guarded by mu: chunks that are gone; their key files stay for the window
 }
 
 // A fullSet is the keys of a chunk that has just been sealed.
@@ -52,24 +44,21 @@ type fullSet struct {
 // A finder is a keyset, or a key file once there is one.
 type finder interface {
 	find(key store.Key) (entry, bool, error)
+	keys() int
 }
 
 func newIndex(o Options, files keyFiles) *index {
 	return &index{
-		files: files, window: o.DedupWindow, now: o.Now, log: o.Log,
-		active: &keyset{}, work: make(chan fullSet, 1),
+		files: files, window: o.DedupWindow, again: o.IdempotencyKeys, log: o.Log,
+		active: &keyset{}, work: make(chan fullSet, 1), orphans: map[uint64]bool{},
 	}
 }
-
-// oldest is before when keys were received that need not be known any more.
-func (x *index) oldest() int64 { return x.now().Add(-x.window).UnixNano() }
 
 // begin starts a group. The mark it returns takes back what the group claims.
 func (x *index) begin() mark {
 	x.mu.Lock()
 	x.group = x.sealed
 	x.mu.Unlock()
-	x.cutoff = x.oldest()
 	return x.active.mark()
 }
 
@@ -80,16 +69,51 @@ func (x *index) end() { x.claimed.Store(int64(len(x.active.entries))) }
 // stored.
 func (x *index) rollback(to mark) { x.active.back(to) }
 
-// claim returns the entry that has e's key already, or enters e.
-func (x *index) claim(e entry, received int64) (first entry, known bool) {
-	for i := len(x.group) - 1; i >= 0; i-- {
-		if g := &x.group[i]; g.newest >= x.cutoff {
-			if first, known = x.look(g, e.key); known {
+// claim returns the entry that has a key of it already, and which of its keys
+// that is, or enters its keys. The event's id counts before its idempotency
+// key.
+func (x *index) claim(it *item) (first entry, by keyName, known bool) {
+	if first, known = x.find(it.entry.key); known {
+		return first, byID, true
+	}
+	if !it.twice {
+		first, known = x.active.claim(it.entry, it.time)
+		return first, byID, known
+	}
+	if first, known, _ = x.active.find(it.entry.key); known {
+		return first, byID, true
+	}
+	if x.again {
+		if first, known = x.find(it.again); known {
+			return first, byIdempotencyKey, true
+		}
+		if first, known, _ = x.active.find(it.again); known {
+			return first, byIdempotencyKey, true
+		}
+	}
+	x.active.claimBoth(it.entry, it.again, it.time)
+	return entry{}, byID, false
+}
+
+// find looks for key in the sealed chunks, the newest first.
+func (x *index) find(key store.Key) (entry, bool) {
+	for i := len(x.group.loose) - 1; i >= 0; i-- {
+		if first, known := x.look(&x.group.loose[i], key); known {
+			return first, true
+		}
+	}
+	for i := len(x.group.shelves) - 1; i >= 0; i-- {
+		s := &x.group.shelves[i]
+		if !s.filter.has(key) {
+			continue
+		}
+		for m := len(s.members) - 1; m >= 0; m-- {
+			if first, known := x.look(&s.members[m], key); known {
 				return first, true
 			}
 		}
 	}
-	return x.active.claim(e, received)
+	return entry{}, false
 }
 
 // look asks one generation. When its file cannot be read, its keys are gone
@@ -103,10 +127,7 @@ func (x *index) look(g *generation, key store.Key) (entry, bool) {
 	x.log.Error("journal key file unreadable; copies of its events will not be recognised before a restart",
 		"chunk", g.chunk, "err", err)
 	gone := g.chunk
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.sealed = slices.DeleteFunc(slices.Clone(x.sealed), func(g generation) bool { return g.chunk == gone })
-	x.group = x.sealed
+	x.change(func(s sealed) sealed { return s.without(func(g generation) bool { return g.chunk == gone }) })
 	return entry{}, false
 }
 
@@ -115,7 +136,8 @@ func (x *index) look(g *generation, key store.Key) (entry, bool) {
 func (x *index) next(chunk uint64) {
 	if x.chunk != 0 {
 		// The keys stay known while the file is written.
-		x.replace(generation{chunk: x.chunk, newest: x.active.newest, keys: x.active})
+		g := generation{chunk: x.chunk, newest: x.active.newest, keys: x.active}
+		x.change(func(s sealed) sealed { return s.withLoose(g) })
 		x.work <- fullSet{chunk: x.chunk, keys: x.active}
 	}
 	x.active, x.chunk = &keyset{}, chunk
@@ -132,50 +154,29 @@ func (x *index) seal() {
 // store writes the key file of a sealed chunk and keeps only that. When it
 // cannot be written the keys stay in memory, and the next start tries again.
 func (x *index) store(chunk uint64, keys *keyset) {
-	g := generation{chunk: chunk, newest: keys.newest, keys: keys}
-	if file, err := x.files.write(chunk, keys); err == nil {
-		g.keys = file
-	} else {
+	file, err := x.files.write(chunk, keys)
+	if err != nil {
 		x.log.Warn("journal key file not written", "chunk", chunk, "err", err)
+		g := generation{chunk: chunk, newest: keys.newest, keys: keys}
+		x.change(func(s sealed) sealed { return s.withLoose(g) })
+		return
 	}
-	x.replace(g)
+	g := generation{chunk: chunk, newest: file.newest, keys: file}
+	x.change(func(s sealed) sealed {
+		s, f := s.shelve(g)
+		for i := range keys.entries {
+			f.addShared(keys.entries[i].key)
+		}
+		return s
+	})
 }
 
 func (x *index) close() { close(x.work) }
 
-// replace puts g in the place of what is known of its chunk, and forgets what
-// is too old to be asked.
-func (x *index) replace(g generation) {
-	cutoff := x.oldest()
+// change replaces what is known of sealed chunks. The lock is held long only
+// while a chunk is put on its shelf, which costs some milliseconds.
+func (x *index) change(to func(sealed) sealed) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	next := make([]generation, 0, len(x.sealed)+1)
-	for _, old := range x.sealed {
-		if old.chunk < g.chunk && old.newest >= cutoff {
-			next = append(next, old)
-		}
-	}
-	next = append(next, g)
-	for _, old := range x.sealed {
-		if old.chunk > g.chunk && old.newest >= cutoff {
-			next = append(next, old)
-		}
-	}
-	x.sealed = next
-}
-
-// keys is how many keys are known.
-func (x *index) keys() int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	n := int(x.claimed.Load())
-	for _, g := range x.sealed {
-		switch k := g.keys.(type) {
-		case *keyset:
-			n += len(k.entries)
-		case *keyFile:
-			n += k.count
-		}
-	}
-	return n
+	x.sealed = to(x.sealed)
 }

@@ -35,11 +35,31 @@ type Options struct {
 	Ephemeral string
 
 	// ChunkBytes is the size beyond which a chunk is not grown. Zero means
-	// 64 MiB.
+	// 64 MiB, or less where MaxBytes is small.
 	ChunkBytes int64
 
 	// DedupWindow is how long an id is remembered, at least. Zero means 24h.
 	DedupWindow time.Duration
+
+	// IdempotencyKeys says that an event whose idempotency key was seen within
+	// the window is a duplicate too, whatever its id.
+	IdempotencyKeys bool
+
+	// Keep is how long records are kept, at least, while MaxBytes allows. Zero
+	// means 7 days.
+	Keep time.Duration
+
+	// MaxBytes is how many bytes the chunks may take, give or take one. Beyond
+	// it the oldest are removed, whoever needs them. Zero means 10 GiB.
+	MaxBytes int64
+
+	// WarnAt and RefuseAt are percentages of the room there is: see space.
+	// Zero means 80 and 95.
+	WarnAt, RefuseAt int
+
+	// Followers names those who will call Hold. Until one has, everything is
+	// kept for it.
+	Followers []string
 
 	Now     func() time.Time // nil means time.Now
 	Log     *slog.Logger     // nil means nobody is told
@@ -56,11 +76,24 @@ type Observer struct {
 }
 
 func (o Options) withDefaults() Options {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 10 << 30
+	}
 	if o.ChunkBytes == 0 {
-		o.ChunkBytes = 64 << 20
+		// What is removed is removed by the chunk, so there must be some.
+		o.ChunkBytes = min(max(o.MaxBytes/16, 1<<20), 64<<20)
 	}
 	if o.DedupWindow == 0 {
 		o.DedupWindow = 24 * time.Hour
+	}
+	if o.Keep == 0 {
+		o.Keep = 7 * 24 * time.Hour
+	}
+	if o.WarnAt == 0 {
+		o.WarnAt = 80
+	}
+	if o.RefuseAt == 0 {
+		o.RefuseAt = 95
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -94,13 +127,18 @@ type Journal struct {
 	queue   *queue
 	index   *index
 	health  *health
+	stall   *stall
+	space   *space
+	holds   *holds
+	room    roomMaker
+	keeper  *keeper
 	damage  *damage
 	places  places
 	first   atomic.Pointer[received] // of the oldest record, once it was asked for
 
 	// view is what readers may see. Every byte before the ends it names is
 	// synced and never written again, so readers need no lock against the
-	// writer: a newer view adds to it and changes nothing in it.
+	// writer: a newer view adds to it, or has lost the oldest chunks.
 	view    atomic.Pointer[view]
 	changed broadcast // a newer view, or the end
 
@@ -109,8 +147,8 @@ type Journal struct {
 }
 
 var (
-	_ store.Store    = (*Journal)(nil)
-	_ store.Follower = (*Journal)(nil)
+	_ store.Store  = (*Journal)(nil)
+	_ store.Holder = (*Journal)(nil)
 )
 
 // Durability implements [store.Store].
@@ -120,6 +158,12 @@ func (j *Journal) Durability() daybook.Durability { return j.durability }
 func (j *Journal) Ready(ctx context.Context) error {
 	if j.closed.Load() {
 		return daybook.ErrClosed
+	}
+	if err := j.space.err(); err != nil {
+		return err
+	}
+	if j.stall.lasts() >= hanging {
+		return slowDisk(nil)
 	}
 	return j.health.ready(ctx)
 }
@@ -147,12 +191,17 @@ func (j *Journal) run(w *writer) {
 		defer close(sealed)
 		j.index.seal()
 	}()
+	go j.keeper.run()
 	for group := j.queue.take(nil); len(group) > 0; group = j.queue.take(group[:0]) {
 		w.commit(group)
 	}
 	w.drop()
 	j.index.close()
 	<-sealed
+	j.keeper.end()
+	if room := j.room.take(); room != nil {
+		room.Drop(j.options.FS)
+	}
 	j.health.close()
 	if err := j.lock.Close(); err != nil {
 		j.options.Log.Warn("journal lock not released", "err", err)

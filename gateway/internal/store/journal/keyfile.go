@@ -32,6 +32,10 @@ type keyFiles struct {
 	fs    wal.FS
 	dir   string
 	store [16]byte
+
+	// shelve, unless nil, gives another filter for the keys of a file being
+	// opened to enter.
+	shelve func(*keyFile) filter
 }
 
 // A keyFile is the sorted keys of one sealed chunk, on disk, and a filter for
@@ -44,6 +48,8 @@ type keyFile struct {
 	filter filter
 	span
 }
+
+func (f *keyFile) keys() int { return f.count }
 
 func keysName(chunk uint64) string { return fmt.Sprintf("%016x%s", chunk, keysSuffix) }
 
@@ -130,12 +136,16 @@ func (k keyFiles) parse(file io.ReaderAt, size int64, chunk uint64, cutoff int64
 	case f.newest < cutoff:
 		return f, nil
 	}
-	return f, f.load(io.NewSectionReader(file, keysHeader, size-keysHeader), binary.LittleEndian.Uint32(b[64:]))
+	f.filter = newFilter(f.count)
+	filters := []filter{f.filter}
+	if k.shelve != nil {
+		filters = append(filters, k.shelve(f))
+	}
+	return f, f.load(io.NewSectionReader(file, keysHeader, size-keysHeader), binary.LittleEndian.Uint32(b[64:]), filters)
 }
 
-// load checks the entries and enters them into the filter.
-func (f *keyFile) load(r io.Reader, check uint32) error {
-	f.filter = newFilter(f.count)
+// load checks the entries and enters their keys into the filters.
+func (f *keyFile) load(r io.Reader, check uint32, filters []filter) error {
 	var last store.Key
 	sum := wal.NewChecksum()
 	err := eachPage(r, func(page []byte) error {
@@ -146,7 +156,9 @@ func (f *keyFile) load(r io.Reader, check uint32) error {
 				return fmt.Errorf("%w: keys out of order", errKeyFile)
 			}
 			last = key
-			f.filter.add(key)
+			for _, to := range filters {
+				to.add(key)
+			}
 		}
 		return nil
 	})

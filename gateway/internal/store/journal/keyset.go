@@ -29,6 +29,10 @@ type keyset struct {
 // zeros while there are none.
 type span struct{ oldest, newest int64 }
 
+// keysetBytes is how many bytes a key takes in memory, about: its entry and its
+// share of a table that is between a quarter and a half full.
+const keysetBytes = entrySize + 24
+
 // A mark is a state of a keyset to go back to.
 type mark struct {
 	entries int
@@ -76,11 +80,24 @@ func (s *keyset) claim(e entry, received int64) (first entry, known bool) {
 func (s *keyset) enter(r wal.Record) {
 	id, err := store.ParseIdentity(store.Kind(r.Kind), r.Payload)
 	if err == nil && id.Unique {
-		s.claim(entry{key: id.Key, digest: id.Digest, sequence: r.Sequence}, nanoseconds(id.Received))
+		e := entry{key: id.Key, digest: id.Digest, sequence: r.Sequence}
+		s.claim(e, nanoseconds(id.Received))
+		if e.key = id.Again; id.Twice {
+			s.claim(e, nanoseconds(id.Received))
+		}
 	}
 }
 
 func (s *keyset) mark() mark { return mark{entries: len(s.entries), span: s.span} }
+
+// claimBoth adds an entry under its own key and under another. Neither is there.
+func (s *keyset) claimBoth(e entry, again store.Key, received int64) {
+	s.claim(e, received)
+	e.key = again
+	s.claim(e, received)
+}
+
+func (s *keyset) keys() int { return len(s.entries) }
 
 // back forgets what was added since the mark.
 func (s *keyset) back(to mark) {

@@ -40,11 +40,14 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		options:    o,
 		durability: durability,
 		lock:       lock,
-		queue:      newQueue(),
 		health:     newHealth(o),
+		stall:      newStall(),
+		space:      newSpace(o),
+		holds:      newHolds(o.Followers),
 		damage:     newDamage(o.Log),
 		stopped:    make(chan struct{}),
 	}
+	j.queue = newQueue(j.stall)
 	j.batches.New = func() any { return &batch{decided: make(chan error, 1)} }
 	w, err := j.recover()
 	if err != nil {

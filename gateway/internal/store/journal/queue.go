@@ -7,13 +7,24 @@ import (
 	"daybook.dev"
 )
 
-const (
-	maxQueued = 64 << 20 // bytes that may wait for the writer
-	maxGroup  = 8 << 20  // bytes written under one sync, unless a single append is larger
+// maxGroup is how many bytes are written under one sync, unless a single append
+// is larger.
+const maxGroup = 8 << 20
+
+// A patience is how much may wait for the writer.
+type patience struct{ bytes, appends int }
+
+// While the disk stands still, little is let in: nobody knows for how long it
+// has to be held. What waits already is written when the disk goes on.
+var (
+	usual    = patience{bytes: 64 << 20, appends: 16 << 10}
+	whenSlow = patience{bytes: 4 << 20, appends: 1 << 10}
 )
 
 // A queue holds the batches that wait for the writer, in order.
 type queue struct {
+	stall *stall
+
 	mu      sync.Mutex
 	waiting []*batch // guarded by mu, like everything below
 	bytes   int      // of waiting
@@ -21,8 +32,8 @@ type queue struct {
 	filled  sync.Cond // waiting is not empty, or closed
 }
 
-func newQueue() *queue {
-	q := &queue{}
+func newQueue(s *stall) *queue {
+	q := &queue{stall: s}
 	q.filled.L = &q.mu
 	return q
 }
@@ -36,13 +47,27 @@ func (q *queue) put(b *batch) error {
 		return daybook.ErrClosed
 	}
 	// One append of any size is taken by an empty queue, or it never could be.
-	if q.bytes > 0 && q.bytes+size > maxQueued {
+	if limit := q.patience(); len(q.waiting) > 0 && (q.bytes+size > limit.bytes || len(q.waiting) >= limit.appends) {
 		return overloaded()
 	}
 	q.waiting = append(q.waiting, b)
 	q.bytes += size
 	q.filled.Signal()
 	return nil
+}
+
+func (q *queue) patience() patience {
+	if q.stall.lasts() >= slow {
+		return whenSlow
+	}
+	return usual
+}
+
+// queued is how much waits.
+func (q *queue) queued() (bytes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes
 }
 
 // take waits for batches and returns those of the next group in dst: as many as

@@ -2,6 +2,8 @@ package journal
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"daybook.dev"
@@ -41,7 +43,13 @@ func (j *Journal) Read(ctx context.Context, after store.Position, max int) ([]st
 func (j *Journal) scan(ctx context.Context, after store.Position, use func(*wal.Listed, wal.Record) bool) error {
 	v := j.view.Load()
 	for i := v.find(after); i < v.chunks(); i++ {
-		if more, err := j.scanChunk(ctx, v.chunk(i), uint64(after), use); !more || err != nil {
+		more, err := j.scanChunk(ctx, v.chunk(i), uint64(after), use)
+		if now := j.view.Load(); errors.Is(err, os.ErrNotExist) && now.chunk(0).ID > v.chunk(i).ID {
+			// Removed since the view was taken: go on with the oldest one kept.
+			v, i = now, -1
+			continue
+		}
+		if !more || err != nil {
 			return err
 		}
 	}

@@ -1,11 +1,20 @@
 package journal
 
-import "daybook.dev/internal/wal"
+import (
+	"slices"
+	"time"
+
+	"daybook.dev/internal/wal"
+)
 
 // loadKeys enters the keys of the sealed chunks into the index: from the key
-// files, and from the chunk itself where there is no good one.
-func (j *Journal) loadKeys(sealed []wal.Listed) {
-	cutoff := j.index.oldest()
+// files, and from the chunk itself where there is no good one. First come those
+// of chunks that are gone.
+func (j *Journal) loadKeys(sealed []wal.Listed, now time.Time) error {
+	cutoff := now.Add(-j.index.window).UnixNano()
+	if err := j.loadOrphans(sealed, cutoff); err != nil {
+		return err
+	}
 	for i := range sealed {
 		c := &sealed[i]
 		if c.ID == j.index.chunk {
@@ -15,16 +24,48 @@ func (j *Journal) loadKeys(sealed []wal.Listed) {
 		if i+1 < len(sealed) && sealed[i+1].Created.UnixNano() < cutoff {
 			continue
 		}
-		file, err := j.index.files.open(c.ID, cutoff)
-		if err != nil {
+		if err := j.index.load(c.ID, cutoff); err != nil {
 			j.options.Log.Warn("journal key file is made again", "chunk", c.ID, "err", err)
 			j.rebuild(c)
-			continue
-		}
-		if file.newest >= cutoff {
-			j.index.replace(generation{chunk: c.ID, newest: file.newest, keys: file})
 		}
 	}
+	return nil
+}
+
+// loadOrphans enters the keys of chunks that were removed. A file that cannot be
+// read is of no use to anybody: nothing is left to make it again from.
+func (j *Journal) loadOrphans(sealed []wal.Listed, cutoff int64) error {
+	names, err := j.options.FS.Names(j.index.files.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		id, ok := wal.ParseName(name, keysSuffix)
+		if !ok || slices.ContainsFunc(sealed, func(c wal.Listed) bool { return c.ID == id }) {
+			continue
+		}
+		j.index.orphan(id)
+		if err := j.index.load(id, cutoff); err != nil {
+			j.options.Log.Error("journal key file of a removed chunk is damaged; copies of its events will not be recognised",
+				"chunk", id, "err", err)
+		}
+	}
+	return nil
+}
+
+// load opens the key file of a chunk and puts it on a shelf, unless it is older
+// than the cutoff.
+func (x *index) load(chunk uint64, cutoff int64) error {
+	before, files := x.sealed, x.files
+	files.shelve = func(f *keyFile) (shelf filter) {
+		x.sealed, shelf = x.sealed.shelve(generation{chunk: chunk, newest: f.newest, keys: f})
+		return shelf
+	}
+	_, err := files.open(chunk, cutoff)
+	if err != nil {
+		x.sealed = before // with some bits too many in a filter
+	}
+	return err
 }
 
 // rebuild makes the key file of a sealed chunk from its records. What cannot be

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"crypto/rand"
+	"time"
 
 	"daybook.dev/internal/wal"
 )
@@ -20,6 +21,8 @@ func (j *Journal) recover() (*writer, error) {
 	w := &writer{journal: j, dir: dir, log: o.Log, header: lastHeader(listed), next: 1}
 	j.index = newIndex(o, keyFiles{fs: o.FS, dir: dir, store: w.header.Store})
 
+	j.keeper = newKeeper(j, newCalm(o.Now, lastCreated(listed)))
+
 	sealed := j.usable(listed)
 	var empty string
 	if n := len(sealed); n > 0 {
@@ -32,7 +35,9 @@ func (j *Journal) recover() (*writer, error) {
 		}
 	}
 	w.next += unknown(listed)
-	j.loadKeys(sealed)
+	if err := j.loadKeys(sealed, j.keeper.clock.at); err != nil {
+		return nil, err
+	}
 	if err := w.create(); err != nil {
 		return nil, err
 	}
@@ -60,12 +65,23 @@ func lastHeader(listed []wal.Listed) wal.Header {
 	return h
 }
 
+// lastCreated is when the newest chunk was made; zero: there is none.
+func lastCreated(listed []wal.Listed) (last time.Time) {
+	for _, c := range listed {
+		if c.Err == nil {
+			last = c.Created
+		}
+	}
+	return last
+}
+
 // usable returns the chunks that can be read and names the others.
 func (j *Journal) usable(listed []wal.Listed) []wal.Listed {
 	var chunks []wal.Listed
 	for _, c := range listed {
 		if c.Err != nil {
 			j.damage.header(c)
+			j.keeper.retention.unreadable = append(j.keeper.retention.unreadable, c)
 			continue
 		}
 		chunks = append(chunks, c)

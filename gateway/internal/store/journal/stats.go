@@ -17,17 +17,28 @@ type Stats struct {
 	DamagedRecords uint64 // met since the start, each counted once
 	TornTails      uint64 // 1 when the last run ended within a write
 	DedupKeys      int    // remembered to recognise copies
+	DedupBytes     int64  // of memory that they take, about
 	Synced         store.Position
+
+	MaxBytes    int64             // that the chunks may take
+	HeldBytes   int64             // of Bytes, that removing what nobody needs would not free
+	QueuedBytes int               // waiting to be written
+	Warning     bool              // room runs out
+	Refusing    bool              // there is no room for new events
+	Evicted     map[string]uint64 // by follower: records removed although it needed them
 }
 
 // Stats returns the present state. It costs a statfs, and a read the first time.
 func (j *Journal) Stats() Stats {
 	v := j.view.Load()
 	oldest, newest := v.bounds()
-	s := Stats{Chunks: v.chunks(), Synced: newest, DedupKeys: j.index.keys(), Oldest: j.oldest(oldest)}
-	for i := range v.chunks() {
-		s.Bytes += v.chunk(i).Size
+	s := Stats{
+		Chunks: v.chunks(), Synced: newest, Oldest: j.oldest(oldest),
+		Bytes: j.taken(v), HeldBytes: j.held(v), MaxBytes: j.options.MaxBytes,
+		QueuedBytes: j.queue.queued(), Evicted: j.holds.counts(),
 	}
+	s.DedupKeys, s.DedupBytes = j.index.counts()
+	s.Warning, s.Refusing = j.space.state()
 	if oldest != 0 {
 		s.Events = uint64(newest - oldest + 1)
 	}

@@ -50,13 +50,29 @@ func (v *view) bounds() (oldest, newest store.Position) {
 // with returns the view after the active chunk has grown to end.
 func (v *view) with(end wal.End) *view {
 	next := *v
-	next.active.End, next.active.Size = end, end.Offset
+	next.active.End, next.active.Size = end, max(next.active.Size, end.Offset)
 	return &next
 }
 
 // follow returns the view after a new chunk has become the active one.
 func (v *view) follow(active wal.Listed) *view {
 	return &view{sealed: append(v.sealed, v.active), active: active}
+}
+
+// rest returns the view without its oldest chunk, which is sealed.
+func (v *view) rest() *view { return &view{sealed: v.sealed[1:], active: v.active} }
+
+// publish replaces what readers see by what change makes of it. The writer adds
+// and the keeper takes away: change may be called again when the other was
+// quicker.
+func (j *Journal) publish(change func(*view) *view) {
+	for {
+		old := j.view.Load()
+		if j.view.CompareAndSwap(old, change(old)) {
+			break
+		}
+	}
+	j.changed.send()
 }
 
 // A broadcast wakes everybody who waits.

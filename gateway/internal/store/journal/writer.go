@@ -24,11 +24,14 @@ type writer struct {
 	next  uint64 // sequence of the next record
 
 	header wal.Header // of the chunk made last; the next one takes its place
+	nudged bool       // the keeper was told that this chunk will need a next one
 	buffer []byte     // the records of one group, framed
 }
 
 // commit decides, writes and syncs one group and answers everybody in it.
 func (w *writer) commit(group []*batch) {
+	w.journal.stall.begin()
+	defer w.journal.stall.end()
 	if err := w.prepare(group); err != nil {
 		answer(group, writeFailure(err))
 		return
@@ -58,11 +61,16 @@ func (w *writer) prepare(group []*batch) error {
 	for _, b := range group {
 		size += int64(b.size())
 	}
-	if size <= w.journal.options.ChunkBytes || w.chunk.Size() == wal.DataStart {
-		return nil
+	full := size > w.journal.options.ChunkBytes && w.chunk.Size() > wal.DataStart
+	if full || w.cramped() {
+		return w.roll()
 	}
-	return w.roll()
+	return nil
 }
+
+// cramped reports whether the active chunk has to grow as it is written while
+// there is room, where syncs are quicker.
+func (w *writer) cramped() bool { return w.nudged && !w.chunk.Roomy() && w.journal.room.ready() }
 
 // frame decides about every record of the group and frames those that are
 // stored. It returns the sequence behind the last one.
@@ -90,10 +98,10 @@ func (w *writer) frame(group []*batch) (next uint64) {
 // to be stored.
 func (w *writer) decide(it *item, r *store.Receipt) bool {
 	if it.unique {
-		if first, known := w.journal.index.claim(it.entry, it.time); known {
+		if first, by, known := w.journal.index.claim(it); known {
 			r.Status, r.Position = daybook.Duplicate, store.Position(first.sequence)
 			if first.digest != it.entry.digest {
-				r.Status, r.Err = daybook.Refused, conflict()
+				r.Status, r.Err = daybook.Refused, conflict(by)
 			}
 			return false
 		}
@@ -125,13 +133,12 @@ func (w *writer) write(next uint64) error {
 	w.next = next
 	w.end = wal.End{Chunk: w.chunk.ID, Offset: w.chunk.Size(), Sequence: next - 1}
 	w.journal.health.committed()
-	w.publish(w.journal.view.Load().with(w.end))
+	w.journal.publish(func(v *view) *view { return v.with(w.end) })
+	if !w.nudged && w.end.Offset >= w.journal.options.ChunkBytes/roomShare {
+		w.nudged = true
+		w.journal.keeper.nudge()
+	}
 	return nil
-}
-
-func (w *writer) publish(v *view) {
-	w.journal.view.Store(v)
-	w.journal.changed.send()
 }
 
 // fail gives up the active chunk after a failed write or sync: nobody knows
@@ -157,7 +164,8 @@ func (w *writer) roll() error {
 		return err
 	}
 	w.journal.health.committed() // its header is synced: the disk takes writes
-	w.publish(w.journal.view.Load().follow(w.listed()))
+	w.journal.publish(func(v *view) *view { return v.follow(w.listed()) })
+	w.journal.keeper.nudge()
 	return nil
 }
 
@@ -174,20 +182,27 @@ func (w *writer) create() error {
 	h.Salt = newSalt()
 	w.header = h
 
-	chunk, err := wal.Create(w.journal.options.FS, w.dir, h)
+	chunk, err := w.createChunk(h)
 	if err != nil {
 		return err
 	}
-	w.chunk = chunk
+	w.chunk, w.nudged = chunk, false
 	w.end = wal.End{Chunk: h.ID, Offset: wal.DataStart, Sequence: h.First - 1}
 	w.journal.index.next(h.ID)
 	return nil
 }
 
+func (w *writer) createChunk(h wal.Header) (*wal.Chunk, error) {
+	if room := w.journal.room.take(); room != nil {
+		return room.Create(w.journal.options.FS, h)
+	}
+	return wal.Create(w.journal.options.FS, w.dir, h)
+}
+
 // listed is the active chunk as views have it.
 func (w *writer) listed() wal.Listed {
 	name := filepath.Join(w.dir, wal.ChunkName(w.header.ID))
-	return wal.Listed{Header: w.header, Name: name, Size: w.end.Offset, End: w.end}
+	return wal.Listed{Header: w.header, Name: name, Size: w.chunk.Taken(), End: w.end}
 }
 
 // drop closes the active chunk. Its synced records stay, and readers have their

@@ -1,0 +1,99 @@
+package journal
+
+// Asking the filter of each chunk in the window, of which there may be a
+// thousand, would cost the writer more than everything else it does. So the
+// chunks stand on shelves, each with one filter over all its chunks' keys; only
+// when that says perhaps are the chunks' own filters asked. At ten million
+// keys a new key costs half a dozen looks into memory.
+
+// Shelves grow from the first size to the last, so that few keys take little
+// memory and many keys take few shelves.
+const (
+	leastShelf = 1 << 18 // keys
+	mostShelf  = 1 << 22
+)
+
+// A sealed is what is known of the chunks that are no longer written. It is
+// never changed, but for bits added to filters.
+type sealed struct {
+	loose   []generation // not on a shelf yet, oldest first
+	shelves []shelf      // oldest first
+}
+
+// A generation is the keys of one sealed chunk.
+type generation struct {
+	chunk  uint64
+	newest int64 // received, over all keys
+	keys   finder
+}
+
+// A shelf is some sealed chunks, oldest first, behind one filter.
+type shelf struct {
+	filter   filter
+	capacity int // keys the filter is made for
+	count    int // keys in it
+	members  []generation
+}
+
+// withLoose returns s with g, in the place of what was known of its chunk.
+func (s sealed) withLoose(g generation) sealed {
+	next := s.without(func(old generation) bool { return old.chunk == g.chunk })
+	next.loose = append(next.loose, g)
+	return next
+}
+
+// shelve returns s with g on a shelf, and the filter its keys have to be
+// entered into before anybody relies on that.
+func (s sealed) shelve(g generation) (sealed, filter) {
+	next := s.without(func(old generation) bool { return old.chunk == g.chunk })
+	n := g.keys.keys()
+	last := len(next.shelves) - 1
+	if last < 0 || next.shelves[last].count+n > next.shelves[last].capacity {
+		capacity := leastShelf
+		if last >= 0 {
+			capacity = min(2*next.shelves[last].capacity, mostShelf)
+		}
+		capacity = max(capacity, n)
+		next.shelves = append(next.shelves, shelf{filter: newFilter(capacity), capacity: capacity})
+		last++
+	}
+	at := &next.shelves[last]
+	at.count += n
+	at.members = append(at.members, g)
+	return next, at.filter
+}
+
+// without returns a copy of s without the generations that gone says, and
+// without empty shelves.
+func (s sealed) without(gone func(generation) bool) sealed {
+	next := sealed{loose: kept(s.loose, gone), shelves: make([]shelf, 0, len(s.shelves)+1)}
+	for _, old := range s.shelves {
+		old.members = kept(old.members, gone)
+		if len(old.members) > 0 {
+			next.shelves = append(next.shelves, old)
+		}
+	}
+	return next
+}
+
+func kept(all []generation, gone func(generation) bool) []generation {
+	left := make([]generation, 0, len(all)+1)
+	for _, g := range all {
+		if !gone(g) {
+			left = append(left, g)
+		}
+	}
+	return left
+}
+
+// each calls use with every generation.
+func (s sealed) each(use func(generation)) {
+	for _, g := range s.loose {
+		use(g)
+	}
+	for i := range s.shelves {
+		for _, g := range s.shelves[i].members {
+			use(g)
+		}
+	}
+}
