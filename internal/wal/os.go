@@ -27,6 +27,15 @@ func (OS) Open(name string) (File, error) {
 	return osFile{f}, nil
 }
 
+// Edit implements [FS].
+func (OS) Edit(name string) (File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
 // Names implements [FS].
 func (OS) Names(dir string) ([]string, error) {
 	f, err := os.Open(dir)

@@ -19,6 +19,8 @@ type Scanner struct {
 	limit  int64    // nothing at or behind it is read
 	offset int64    // of the next record
 	next   uint64   // sequence expected there
+	first  uint64   // sequence of the first record of the last write met
+	write  int64    // offset where that write begins
 	held   []Damage // holes in the last write met, which may be unfinished
 	torn   bool
 	done   bool
@@ -49,6 +51,7 @@ func Scan(file io.ReaderAt, c Listed) *Scanner {
 		limit:  limit,
 		offset: DataStart,
 		next:   c.First,
+		write:  DataStart,
 		done:   c.Err != nil,
 	}
 }
@@ -71,8 +74,10 @@ func (s *Scanner) Next() (Record, bool) {
 		}
 		return Record{}, false
 	}
-	if len(s.held) > 0 && r.Sequence-r.before > s.held[0].First {
-		s.release() // a later write follows, so the one with the holes was synced
+	if first := r.Sequence - r.before; first > s.first {
+		// Another write follows, so the one before it was synced.
+		s.release()
+		s.first, s.write = first, s.offset
 	}
 	if r.Offset != s.offset || r.Sequence != s.next {
 		s.hole(r)
@@ -93,6 +98,10 @@ func (s *Scanner) End() End {
 	}
 	return end
 }
+
+// LastWrite is the offset where the last write begins of which a record was
+// returned by Next.
+func (s *Scanner) LastWrite() int64 { return s.write }
 
 // Torn reports whether, in a chunk whose end no header states, bytes that are no
 // record follow the end, or records of the last write are missing: it was under

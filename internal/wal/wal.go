@@ -29,6 +29,8 @@ type Files interface {
 	Create(name string) (File, error)
 	// Open opens a file for reading and syncing.
 	Open(name string) (File, error)
+	// Edit opens a file that is there for reading, writing and syncing.
+	Edit(name string) (File, error)
 	// Rename replaces to by from.
 	Rename(from, to string) error
 	// Remove removes a file.

@@ -170,6 +170,9 @@ func (d *Disk) Open(name string) (wal.File, error) {
 	return h, nil
 }
 
+// Edit implements [wal.FS].
+func (d *Disk) Edit(name string) (wal.File, error) { return d.Open(name) }
+
 func (d *Disk) handle(name string, n *node) *handle {
 	d.opened++
 	return &handle{disk: d, node: n, name: name, number: d.opened}

@@ -77,6 +77,9 @@ func (f *FS) Create(name string) (wal.File, error) {
 // Open implements [wal.FS].
 func (f *FS) Open(name string) (wal.File, error) { return f.wrap(f.inner.Open(name)) }
 
+// Edit implements [wal.FS].
+func (f *FS) Edit(name string) (wal.File, error) { return f.wrap(f.inner.Edit(name)) }
+
 func (f *FS) wrap(inner wal.File, err error) (wal.File, error) {
 	if err != nil {
 		return nil, err

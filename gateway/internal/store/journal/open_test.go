@@ -163,14 +163,14 @@ func TestAfterAKillEverythingIsThereAndCopiesAreKnown(t *testing.T) {
 	}
 }
 
-// syncsFS remembers which files were synced after being opened.
+// syncsFS remembers which files were synced after being opened for writing.
 type syncsFS struct {
 	wal.OS
 	synced map[string]bool
 }
 
-func (f syncsFS) Open(name string) (wal.File, error) {
-	file, err := f.OS.Open(name)
+func (f syncsFS) Edit(name string) (wal.File, error) {
+	file, err := f.OS.Edit(name)
 	return syncsFile{File: file, name: name, fs: f}, err
 }
 

@@ -14,7 +14,7 @@ func cutEverywhere(t *testing.T, seed uint64, steps int, keep waltest.Keep) (cut
 	for n := 1; ; n++ {
 		w := newWorld(t, seed+uint64(n))
 		w.disk.CutAfter(n)
-		w.work(steps)
+		w.work(steps, shutDown)
 		w.close()
 		if !w.hears() {
 			cuts++
@@ -42,7 +42,7 @@ func cutEverywhere(t *testing.T, seed uint64, steps int, keep waltest.Keep) (cut
 func TestR2PowerLossAtAnyOperationLosesNothingAcknowledged(t *testing.T) {
 	seed, cuts := newSeed(t), 0
 	for range size(1, 5) {
-		cuts += cutEverywhere(t, seed, size(24, 60), waltest.Nothing)
+		cuts += cutEverywhere(t, seed, size(20, 60), waltest.Nothing)
 		seed += 1_000_000
 	}
 	t.Logf("%d power cuts", cuts)
@@ -54,7 +54,7 @@ func TestR3PartialPersistenceLosesNothingAcknowledged(t *testing.T) {
 	seed, cuts := newSeed(t), 0
 	for range size(1, 5) {
 		for _, keep := range []waltest.Keep{waltest.Pages, waltest.Sectors} {
-			cuts += cutEverywhere(t, seed, size(24, 60), keep)
+			cuts += cutEverywhere(t, seed, size(20, 60), keep)
 			seed += 1_000_000
 		}
 	}

@@ -104,20 +104,21 @@ func unknown(listed []wal.Listed) uint64 {
 // not pile up empty files: w then stands where that chunk's header says its
 // predecessor ends.
 func (j *Journal) recoverLast(w *writer, c *wal.Listed) error {
-	file, err := j.options.FS.Open(c.Name)
+	file, err := j.options.FS.Edit(c.Name)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	// A killed process leaves records that are written and not synced. They are
-	// about to be shown to readers, and copies of them to be called duplicates.
-	if err := file.Sync(); err != nil {
-		return err
-	}
 	scan := wal.Scan(file, *c)
 	scan.Damaged = func(d wal.Damage) { j.damage.record(c, d) }
 	keys, err := collect(scan)
 	if err != nil {
+		return err
+	}
+	// A process that was killed leaves a last write that is not synced, and one
+	// whose disk failed leaves one that only looks as if it were. Its records
+	// are about to be shown to readers, and copies of them called duplicates.
+	if err := wal.Rewrite(file, scan.LastWrite(), scan.End().Offset); err != nil {
 		return err
 	}
 	if scan.Torn() {
