@@ -20,6 +20,7 @@ var owners = map[string][]string{
 	"github.com/prometheus/client_golang": {"internal/serve"},
 	"github.com/spf13/cobra":              {"cmd/daybook"},
 	"github.com/spf13/pflag":              {"cmd/daybook"},
+	"golang.org/x/mod":                    {"internal/store/evidence"},
 	"golang.org/x/term":                   {"cmd/daybook"},
 	"google.golang.org/protobuf":          {"internal/gen", "internal/intake"},
 }

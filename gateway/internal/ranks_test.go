@@ -25,6 +25,7 @@ var ranks = map[string]int{
 	"internal/store":                         1,
 	"internal/admit":                         2,
 	"internal/caller":                        2,
+	"internal/store/evidence":                2,
 	"internal/store/journal":                 2,
 	"internal/store/storetest":               2,
 	"internal/accept":                        3,

@@ -19,7 +19,9 @@ type Report struct {
 	Records  map[store.Kind]uint64
 	First    store.Position // of the oldest record; 0 = none
 	Last     store.Position
-	Oldest   time.Time // received, over all records; zero = none
+	Begin    store.Position // what a record at the very beginning would have, and
+	Next     store.Position // behind the end: First and Last say what was found in between
+	Oldest   time.Time      // received, over all records; zero = none
 	Newest   time.Time
 	Damaged  uint64 // records lost, as far as it can be known
 	Gaps     []Gap  // records given up earlier, which a header states; no damage
@@ -124,6 +126,9 @@ func (s *survey) between(c *wal.Listed) {
 	}
 	s.report.Damaged += max(missing, s.headers)
 	s.headers, s.last = 0, c.ID
+	if s.report.Begin == 0 {
+		s.report.Begin = store.Position(c.First)
+	}
 }
 
 func (s *survey) walkChunk(c *wal.Listed, visit func(wal.Record, store.Entry) error) error {
@@ -157,6 +162,7 @@ func (s *survey) walkChunk(c *wal.Listed, visit func(wal.Record, store.Entry) er
 		s.report.Unfinished = c.Size - scan.End().Offset
 	}
 	s.next = max(scan.End().Sequence, c.End.Sequence) + 1
+	s.report.Next = store.Position(s.next)
 	return scan.Err()
 }
 
