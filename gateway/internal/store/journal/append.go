@@ -20,7 +20,7 @@ func (j *Journal) Append(ctx context.Context, records []store.Record) ([]store.R
 
 	b := j.batches.Get().(*batch)
 	defer j.recycle(b)
-	if err := b.encode(records); err != nil {
+	if err := b.encode(records, j.index.sealed.Load()); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

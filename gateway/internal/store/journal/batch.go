@@ -12,6 +12,7 @@ import (
 type batch struct {
 	payloads []byte // of all items, one behind the other
 	items    []item
+	looked   uint64 // the newest sealed chunk the items were looked for in
 
 	// receipts belong to the caller of Append. The writer fills them in
 	// before it sends to decided.
@@ -26,6 +27,7 @@ type item struct {
 	kind   store.Kind
 	unique bool // whether its keys may be there only once
 	twice  bool // whether it has an idempotency key
+	likely bool // whether a sealed chunk may have one of its keys
 	entry  entry
 	again  store.Key // of the idempotency key
 	time   int64     // received, nanoseconds since 1970
@@ -36,8 +38,8 @@ const maxPooledBatch = 1 << 20
 
 // encode encodes records. It runs in the goroutine of whoever appends, so that
 // the writer's only has to copy and sync.
-func (b *batch) encode(records []store.Record) error {
-	b.payloads, b.items = b.payloads[:0], b.items[:0]
+func (b *batch) encode(records []store.Record, known *sealed) error {
+	b.payloads, b.items, b.looked = b.payloads[:0], b.items[:0], known.looked()
 	b.receipts = make([]store.Receipt, len(records))
 	for i := range records {
 		r := &records[i]
@@ -60,6 +62,7 @@ func (b *batch) encode(records []store.Record) error {
 		})
 		b.receipts[i].ID = r.Event.ID
 	}
+	known.look(b.items)
 	return nil
 }
 

@@ -28,7 +28,8 @@ func (x *index) forget(cutoff int64) (gone []uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	old, known := 0, map[uint64]bool{}
-	x.sealed.each(func(g generation) {
+	now := x.sealed.Load()
+	now.each(func(g generation) {
 		if g.newest < cutoff {
 			old++
 			return
@@ -36,7 +37,8 @@ func (x *index) forget(cutoff int64) (gone []uint64) {
 		known[g.chunk] = true
 	})
 	if old > 0 {
-		x.sealed = x.sealed.without(func(g generation) bool { return g.newest < cutoff })
+		next := now.without(func(g generation) bool { return g.newest < cutoff })
+		x.sealed.Store(&next)
 	}
 	for chunk := range x.orphans {
 		if !known[chunk] {
@@ -56,11 +58,10 @@ func (x *index) orphan(chunk uint64) {
 // counts returns how many keys are known, and about how many bytes of memory
 // they take.
 func (x *index) counts() (keys int, bytes int64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	now := x.sealed.Load()
 	keys = int(x.claimed.Load())
 	bytes = int64(keys) * keysetBytes
-	x.sealed.each(func(g generation) {
+	now.each(func(g generation) {
 		n := g.keys.keys()
 		keys += n
 		if f, ok := g.keys.(*keyFile); ok {
@@ -69,8 +70,8 @@ func (x *index) counts() (keys int, bytes int64) {
 		}
 		bytes += int64(n) * keysetBytes
 	})
-	for i := range x.sealed.shelves {
-		bytes += x.sealed.shelves[i].filter.bytes()
+	for i := range now.shelves {
+		bytes += now.shelves[i].filter.bytes()
 	}
 	return keys, bytes
 }

@@ -21,7 +21,7 @@ type index struct {
 	// The writer's own.
 	active *keyset
 	chunk  uint64 // whose keys active has; zero: none yet
-	group  sealed // as it was when the group began
+	group  *sealed // as it was when the group began
 
 	// claimed is how many keys active has, for whoever asks.
 	claimed atomic.Int64
@@ -30,8 +30,9 @@ type index struct {
 	// how many sealed chunks have their keys in memory.
 	work chan fullSet
 
+	sealed atomic.Pointer[sealed] // replaced under mu
+
 	mu      sync.Mutex
-	sealed  sealed          // guarded by mu; replaced, never changed
 	orphans map[uint64]bool // guarded by mu: chunks that are gone; their key files stay for the window
 }
 
@@ -48,17 +49,17 @@ type finder interface {
 }
 
 func newIndex(o Options, files keyFiles) *index {
-	return &index{
+	x := &index{
 		files: files, window: o.DedupWindow, again: o.IdempotencyKeys, log: o.Log,
 		active: &keyset{}, work: make(chan fullSet, 1), orphans: map[uint64]bool{},
 	}
+	x.sealed.Store(&sealed{})
+	return x
 }
 
 // begin starts a group. The mark it returns takes back what the group claims.
 func (x *index) begin() mark {
-	x.mu.Lock()
-	x.group = x.sealed
-	x.mu.Unlock()
+	x.group = x.sealed.Load()
 	return x.active.mark()
 }
 
@@ -71,9 +72,12 @@ func (x *index) rollback(to mark) { x.active.back(to) }
 
 // claim returns the entry that has a key of it already, and which of its keys
 // that is, or enters its keys. The event's id counts before its idempotency
-// key.
-func (x *index) claim(it *item) (first entry, by keyName, known bool) {
-	if first, known = x.find(it.entry.key); known {
+// key. looked is what the item's appender has looked through.
+func (x *index) claim(it *item, looked uint64) (first entry, by keyName, known bool) {
+	if it.likely {
+		looked = 0
+	}
+	if first, known = x.find(it.entry.key, looked); known {
 		return first, byID, true
 	}
 	if !it.twice {
@@ -84,7 +88,7 @@ func (x *index) claim(it *item) (first entry, by keyName, known bool) {
 		return first, byID, true
 	}
 	if x.again {
-		if first, known = x.find(it.again); known {
+		if first, known = x.find(it.again, looked); known {
 			return first, byIdempotencyKey, true
 		}
 		if first, known, _ = x.active.find(it.again); known {
@@ -95,8 +99,9 @@ func (x *index) claim(it *item) (first entry, by keyName, known bool) {
 	return entry{}, byID, false
 }
 
-// find looks for key in the sealed chunks, the newest first.
-func (x *index) find(key store.Key) (entry, bool) {
+// find looks for key in the sealed chunks, the newest first, but not on the
+// shelves that end with the chunk looked.
+func (x *index) find(key store.Key, looked uint64) (entry, bool) {
 	for i := len(x.group.loose) - 1; i >= 0; i-- {
 		if first, known := x.look(&x.group.loose[i], key); known {
 			return first, true
@@ -104,7 +109,7 @@ func (x *index) find(key store.Key) (entry, bool) {
 	}
 	for i := len(x.group.shelves) - 1; i >= 0; i-- {
 		s := &x.group.shelves[i]
-		if !s.filter.has(key) {
+		if s.last() <= looked || !s.filter.has(key) {
 			continue
 		}
 		for m := len(s.members) - 1; m >= 0; m-- {
@@ -178,5 +183,6 @@ func (x *index) close() { close(x.work) }
 func (x *index) change(to func(sealed) sealed) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.sealed = to(x.sealed)
+	next := to(*x.sealed.Load())
+	x.sealed.Store(&next)
 }

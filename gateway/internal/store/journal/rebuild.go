@@ -56,16 +56,16 @@ func (j *Journal) loadOrphans(sealed []wal.Listed, cutoff int64) error {
 // load opens the key file of a chunk and puts it on a shelf, unless it is older
 // than the cutoff.
 func (x *index) load(chunk uint64, cutoff int64) error {
-	before, files := x.sealed, x.files
+	next, files := *x.sealed.Load(), x.files
 	files.shelve = func(f *keyFile) (shelf filter) {
-		x.sealed, shelf = x.sealed.shelve(generation{chunk: chunk, newest: f.newest, keys: f})
+		next, shelf = next.shelve(generation{chunk: chunk, newest: f.newest, keys: f})
 		return shelf
 	}
 	_, err := files.open(chunk, cutoff)
-	if err != nil {
-		x.sealed = before // with some bits too many in a filter
+	if err == nil {
+		x.sealed.Store(&next)
 	}
-	return err
+	return err // after one, a filter may have some bits too many
 }
 
 // rebuild makes the key file of a sealed chunk from its records. What cannot be

@@ -4,13 +4,13 @@ package journal
 // thousand, would cost the writer more than everything else it does. So the
 // chunks stand on shelves, each with one filter over all its chunks' keys; only
 // when that says perhaps are the chunks' own filters asked. At ten million
-// keys a new key costs half a dozen looks into memory.
+// keys a new key costs three looks into memory.
 
-// Shelves grow from the first size to the last, so that few keys take little
-// memory and many keys take few shelves.
+// Shelves grow fourfold from the first size to the last, so that few keys take
+// little memory and many keys take few shelves.
 const (
-	leastShelf = 1 << 18 // keys
-	mostShelf  = 1 << 22
+	leastShelf = 1 << 19 // keys
+	mostShelf  = 1 << 24
 )
 
 // A sealed is what is known of the chunks that are no longer written. It is
@@ -35,6 +35,34 @@ type shelf struct {
 	members  []generation
 }
 
+// last is the newest chunk on the shelf. Chunks are put on shelves in order.
+func (s *shelf) last() uint64 { return s.members[len(s.members)-1].chunk }
+
+// looked is the newest chunk on any shelf; zero: there is none.
+func (s *sealed) looked() uint64 {
+	if len(s.shelves) == 0 {
+		return 0
+	}
+	return s.shelves[len(s.shelves)-1].last()
+}
+
+// look marks the items whose keys may be in a chunk on a shelf. Appenders call
+// it, each for its own, so that the one writer need not wait for so much memory.
+// The loop has nothing else in it, so that the processor waits for several
+// places in memory at once.
+func (s *sealed) look(items []item) {
+	for i := range s.shelves {
+		f := s.shelves[i].filter
+		for k := range items {
+			it := &items[k]
+			it.likely = f.has(it.entry.key) || it.likely
+			if it.twice {
+				it.likely = f.has(it.again) || it.likely
+			}
+		}
+	}
+}
+
 // withLoose returns s with g, in the place of what was known of its chunk.
 func (s sealed) withLoose(g generation) sealed {
 	next := s.without(func(old generation) bool { return old.chunk == g.chunk })
@@ -51,7 +79,7 @@ func (s sealed) shelve(g generation) (sealed, filter) {
 	if last < 0 || next.shelves[last].count+n > next.shelves[last].capacity {
 		capacity := leastShelf
 		if last >= 0 {
-			capacity = min(2*next.shelves[last].capacity, mostShelf)
+			capacity = min(4*next.shelves[last].capacity, mostShelf)
 		}
 		capacity = max(capacity, n)
 		next.shelves = append(next.shelves, shelf{filter: newFilter(capacity), capacity: capacity})

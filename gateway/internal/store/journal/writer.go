@@ -83,7 +83,7 @@ func (w *writer) frame(group []*batch) (next uint64) {
 			payload := b.payloads[start:it.end]
 			start = it.end
 			it.entry.sequence = next
-			if !w.decide(it, &b.receipts[i]) {
+			if !w.decide(it, b.looked, &b.receipts[i]) {
 				continue
 			}
 			record := wal.Record{Sequence: next, Kind: uint8(it.kind), Payload: payload}
@@ -96,9 +96,9 @@ func (w *writer) frame(group []*batch) (next uint64) {
 
 // decide fills in the receipt of one record and reports whether the record is
 // to be stored.
-func (w *writer) decide(it *item, r *store.Receipt) bool {
+func (w *writer) decide(it *item, looked uint64, r *store.Receipt) bool {
 	if it.unique {
-		if first, by, known := w.journal.index.claim(it); known {
+		if first, by, known := w.journal.index.claim(it, looked); known {
 			r.Status, r.Position = daybook.Duplicate, store.Position(first.sequence)
 			if first.digest != it.entry.digest {
 				r.Status, r.Err = daybook.Refused, conflict(by)
