@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	eventsv1 "daybook.dev/gateway/internal/gen/events/v1"
+	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/intaketest"
 	"daybook.dev/gateway/internal/intake/logevent"
 )
@@ -112,6 +113,29 @@ func TestR24(t *testing.T) {
 			}
 			if n := len(s.store.Records()); n != 0 {
 				t.Errorf("%d records stored", n)
+			}
+		})
+	}
+}
+
+// TestWhatIsCompressedIsChargedForWhatItMayBecome: it is decompressed out of our
+// sight, and the charge must come before.
+func TestWhatIsCompressedIsChargedForWhatItMayBecome(t *testing.T) {
+	for name, c := range map[string]struct {
+		body    string
+		headers []string
+		want    string
+	}{
+		"Connect":             {event(""), []string{"Content-Type", "application/json; charset=UTF-8"}, "200 OK"},
+		"Connect, compressed": {gzipped(t, event("")), []string{"Content-Type", "application/json", "Content-Encoding", "gzip"}, "resource_exhausted"},
+		"gRPC":                {framed(0, event("")), []string{"Content-Type", "application/grpc+json", "Te", "trailers"}, "0"},
+		"gRPC, compressed":    {framed(1, gzipped(t, event(""))), []string{"Content-Type", "application/grpc+json", "Te", "trailers", "Grpc-Encoding", "gzip"}, exhausted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway()
+			g.Budget = intake.NewBudget(1<<20 - 1)
+			if got := g.listen(t).raw(t, c.body, c.headers...); got != c.want {
+				t.Errorf("answered %q, want %q", got, c.want)
 			}
 		})
 	}
