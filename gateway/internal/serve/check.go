@@ -28,6 +28,7 @@ func Check(ctx context.Context, c Config, from Origins, ephemeral string) []Find
 		{"ingest", true, c.Ingest.Listen.URL() + ": " + c.WhoMaySend() + inUse(ctx, c.Ingest.Listen)},
 		{"operations", true, c.operationsURL() + ": " + c.WhoMayRead() + inUse(ctx, c.Operations.Listen)},
 		checkData(c, ephemeral),
+		checkRetention(c),
 		{"delivery", true, Delivery},
 	}
 	for _, problem := range c.Problems(from) {

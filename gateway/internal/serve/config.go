@@ -21,10 +21,11 @@ type Config struct {
 	AllowEphemeral bool   `default:"false" usage:"keep events on a disk that is memory; every answer then says memory"`
 	Instance       string `usage:"name of this gateway in every event (default the host name)"`
 
-	Dedup  Dedup
-	Limits Limits
-	Log    Log
-	Stop   Stop
+	Journal Journal
+	Dedup   Dedup
+	Limits  Limits
+	Log     Log
+	Stop    Stop
 }
 
 // Ingest is the listener that receives events.
@@ -36,8 +37,8 @@ type Ingest struct {
 // TrustHeaders is for gateways behind a proxy that says who is calling. What it
 // says is recorded with LogEvent's events; it proves nothing and lets nobody in.
 type TrustHeaders struct {
-	Email string   `usage:"header with the caller's e-mail address, set by a proxy"`
-	ID    string   `usage:"header with the caller's stable id, set by a proxy"`
+	Email string   `default:"x-goog-authenticated-user-email" usage:"header with the caller's e-mail address, set by a proxy"`
+	ID    string   `default:"x-goog-authenticated-user-id" usage:"header with the caller's stable id, set by a proxy"`
 	From  Networks `default:"127.0.0.0/8,::1/128" usage:"networks the proxy sends from; others are not believed"`
 }
 
@@ -50,9 +51,20 @@ type Operations struct {
 // OnIngest is the operations address that means: below /-/ on the ingest port.
 const OnIngest Address = "ingest"
 
-// Dedup says for how long an event id is remembered.
+// Journal says how much is kept. The marks are shares of MaxSize, or of the
+// whole file system where that is smaller: docs/operating.md.
+type Journal struct {
+	Keep     time.Duration `default:"7d" usage:"how long events are kept, while max_size allows"`
+	MaxSize  Size          `default:"10GiB" usage:"bytes the journal may take; beyond it the oldest events are removed"`
+	WarnAt   Percent       `default:"80%" usage:"share of the room in use that is warned about"`
+	RefuseAt Percent       `default:"95%" usage:"share of the room in use at which new events are refused"`
+}
+
+// Dedup says what makes an event a duplicate, and for how long it is
+// remembered.
 type Dedup struct {
 	Window time.Duration `default:"24h" usage:"for how long a second event with the same id counts as a duplicate"`
+	By     Identities    `default:"event_id" usage:"what two copies have in common: event_id, and idempotency_key if you like"`
 }
 
 // Limits bound what callers may send.

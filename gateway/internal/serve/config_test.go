@@ -38,10 +38,12 @@ func TestWithoutAnyInputEveryKeyHasItsDefault(t *testing.T) {
 	}
 	host, _ := os.Hostname()
 	want := map[string]string{
-		"ingest.listen": "127.0.0.1:8080", "ingest.trust_headers.email": "", "ingest.trust_headers.id": "",
+		"ingest.listen": "127.0.0.1:8080", "ingest.trust_headers.email": "x-goog-authenticated-user-email", "ingest.trust_headers.id": "x-goog-authenticated-user-id",
 		"ingest.trust_headers.from": "127.0.0.0/8,::1/128", "operations.listen": "127.0.0.1:8081", "operations.token": "",
 		"data": "./daybook-data", "store": "journal", "allow_anonymous": "false", "allow_ephemeral": "false",
-		"instance": host, "dedup.window": "24h", "limits.memory": "256MiB", "limits.request": "16MiB",
+		"instance": host, "dedup.window": "24h", "dedup.by": "event_id",
+		"journal.keep": "7d", "journal.max_size": "10GiB", "journal.warn_at": "80%", "journal.refuse_at": "95%",
+		"limits.memory": "256MiB", "limits.request": "16MiB",
 		"limits.decompressed": "64MiB", "limits.event": "1MiB", "limits.batch": "10000",
 		"log.format": "auto", "log.level": "info", "log.events": "debug", "stop.delay": "0s", "stop.within": "8s",
 	}
@@ -76,7 +78,12 @@ func TestAFileIsReadOrRefusedWithThePlace(t *testing.T) {
 		"a key like no other":               {"zebra: 1\n", "daybook.yaml: zebra: unknown key at line 1, column 1"},
 		"a dotted key":                      {"ingest.listen: a\n", "daybook.yaml: ingest.listen: unknown key at line 1, column 1; keys nest: write ingest: listen"},
 		"a key of a later version":          {"destinations:\n  x: {type: kafka}\n", "daybook.yaml:1:1: destinations: not available in this version"},
-		"a nested key of a later version":   {"dedup:\n  by: [event_id]\n", "daybook.yaml:2:3: dedup.by: not available in this version"},
+		"what makes a duplicate":            {"dedup:\n  by: [event_id, idempotency_key]\n", ""},
+		"a duplicate by something else":     {"dedup:\n  by: [event_id, name]\n", `daybook.yaml:2:7: dedup.by: "name" is not one of: event_id, idempotency_key`},
+		"a duplicate without its id":        {"dedup: {by: idempotency_key}\n", "daybook.yaml:1:13: dedup.by: event_id must be in it: without it a repeated request would be stored twice"},
+		"how much is kept":                  {"journal: {keep: 7d, max_size: 10GiB, warn_at: 80%, refuse_at: 95%}\n", ""},
+		"a share without its sign":          {"journal: {warn_at: 80}\n", `daybook.yaml:1:20: journal.warn_at: "80" is not a share such as 80%`},
+		"a share above all":                 {"journal: {warn_at: 101%}\n", `daybook.yaml:1:20: journal.warn_at: "101%" is not a share such as 80%`},
 		"another store":                     {"store: spanner\n", `daybook.yaml:1:8: store: "spanner" is not available in this version: it must be journal`},
 		"a wrong address":                   {"ingest:\n  listen: here\n", `daybook.yaml:2:11: ingest.listen: "here" is not an address such as 127.0.0.1:8080`},
 		"a wrong port":                      {"ingest: {listen: 'localhost:99999'}\n", `daybook.yaml:1:18: ingest.listen: "localhost:99999": the port must be a number from 0 to 65535`},
@@ -257,6 +264,8 @@ func TestAListenerThatOthersCanReachNeedsPermission(t *testing.T) {
 		"there with a token":               {serve.Config{Operations: serve.Operations{Listen: serve.OnIngest, Token: "t"}}, ""},
 		"both on one address":              {serve.Config{Operations: serve.Operations{Listen: "127.0.0.1:8080"}}, "operations.listen: ingest"},
 		"memory below the largest request": {serve.Config{Limits: serve.Limits{Memory: 1 << 20}}, "limits.memory"},
+		"a journal below its chunks":       {serve.Config{Journal: serve.Journal{MaxSize: 1 << 20}}, "journal.max_size"},
+		"a warning that comes too late":    {serve.Config{Journal: serve.Journal{WarnAt: 96}}, "journal.warn_at"},
 		"an event above the request":       {serve.Config{Limits: serve.Limits{Event: 65 << 20}}, "limits.decompressed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,8 +21,7 @@ type fileValue struct {
 // later lists the keys of Daybook's design that this version does not have, so
 // that they are not taken for misspellings. A name stands for all below it.
 var later = []string{
-	"callers", "dedup.by", "destinations", "journal",
-	"redact", "rules", "schemas", "settings", "dead_letters",
+	"callers", "destinations", "redact", "rules", "schemas", "settings", "dead_letters",
 }
 
 // maxFileBytes is far above any real configuration. The parser's time grows with
@@ -189,7 +188,9 @@ func isKey(name string) bool {
 
 // isList reports whether the values of a key may stand in a list.
 func isList(name string) bool {
-	return slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name && k.typ == reflect.TypeFor[Networks]() })
+	return slices.ContainsFunc(Keys(), func(k Key) bool {
+		return k.Name == name && (k.typ == reflect.TypeFor[Networks]() || k.typ == reflect.TypeFor[Identities]())
+	})
 }
 
 func isSection(name string) bool {

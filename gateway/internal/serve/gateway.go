@@ -97,9 +97,17 @@ func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
 		Dir:            g.config.Data,
 		AllowEphemeral: g.config.AllowEphemeral,
 		Ephemeral:      ephemeral,
-		DedupWindow:    g.config.Dedup.Window,
-		Log:            g.log,
-		Observe:        g.metrics.observeJournal(),
+
+		DedupWindow:     g.config.Dedup.Window,
+		IdempotencyKeys: g.config.Dedup.By.idempotencyKey(),
+
+		Keep:     g.config.Journal.Keep,
+		MaxBytes: int64(g.config.Journal.MaxSize),
+		WarnAt:   int(g.config.Journal.WarnAt),
+		RefuseAt: int(g.config.Journal.RefuseAt),
+
+		Log:     g.log,
+		Observe: g.metrics.observeJournal(),
 	})
 	if err != nil {
 		return err

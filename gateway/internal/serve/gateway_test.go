@@ -103,6 +103,14 @@ func TestAnEventThatIsAcceptedIsShownByTailAndCounted(t *testing.T) {
 			t.Errorf("the metrics lack %s", line)
 		}
 	}
+	for _, want := range []string{
+		"daybook_store_max_bytes 1.073741824e+10", "daybook_store_warning 0", "daybook_store_refusing 0", "daybook_store_queued_bytes 0",
+		"daybook_store_held_bytes ", "daybook_dedup_bytes ",
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics lack %q", want)
+		}
+	}
 	if strings.Contains(metrics, "daybook_store_bytes 0\n") || !strings.Contains(metrics, "daybook_store_bytes ") {
 		t.Error("daybook_store_bytes does not count the event")
 	}

@@ -77,6 +77,10 @@ func (k Key) Type() string {
 		return "size"
 	case reflect.TypeFor[Networks]():
 		return "networks"
+	case reflect.TypeFor[Percent]():
+		return "percent"
+	case reflect.TypeFor[Identities]():
+		return "list"
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
 	}
@@ -176,6 +180,10 @@ func convertTo(t reflect.Type, text string) (reflect.Value, error) {
 		v, err = parseSize(text)
 	case reflect.TypeFor[Networks]():
 		v, err = parseNetworks(text)
+	case reflect.TypeFor[Percent]():
+		v, err = parsePercent(text)
+	case reflect.TypeFor[Identities]():
+		v, err = parseIdentities(text)
 	case reflect.TypeFor[time.Duration]():
 		v, err = parseDuration(text)
 	case reflect.TypeFor[bool]():

@@ -9,6 +9,7 @@ func (c Config) Problems(from Origins) []error {
 	var problems []error
 	for _, rule := range []func(Config, Origins) error{
 		ingestReach, operationsReach, operationsToken, sameAddress, memoryHoldsRequest, requestHoldsEvent,
+		journalHoldsChunks, warnBeforeRefusing,
 	} {
 		if err := rule(c, from); err != nil {
 			problems = append(problems, err)
@@ -69,4 +70,21 @@ func requestHoldsEvent(c Config, _ Origins) error {
 		return nil
 	}
 	return fmt.Errorf("limits.decompressed: %s is less than limits.event, %s", c.Limits.Decompressed, c.Limits.Event)
+}
+
+// leastJournal is what the journal needs to remove old events in small parts.
+const leastJournal = 32 << 20
+
+func journalHoldsChunks(c Config, _ Origins) error {
+	if c.Journal.MaxSize >= leastJournal {
+		return nil
+	}
+	return fmt.Errorf("journal.max_size: %s is less than %s, the least the journal can work with", c.Journal.MaxSize, Size(leastJournal))
+}
+
+func warnBeforeRefusing(c Config, _ Origins) error {
+	if c.Journal.WarnAt <= c.Journal.RefuseAt {
+		return nil
+	}
+	return fmt.Errorf("journal.warn_at: %s comes after journal.refuse_at, %s: nobody would be warned", c.Journal.WarnAt, c.Journal.RefuseAt)
 }

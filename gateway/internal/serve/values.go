@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +84,45 @@ func (n Networks) prefixes() []netip.Prefix {
 	}
 	return list
 }
+
+// Percent is a share, from 1% to 100%.
+type Percent int
+
+func parsePercent(text string) (Percent, error) {
+	number, ok := strings.CutSuffix(text, "%")
+	n, err := strconv.Atoi(number)
+	if !ok || err != nil || n < 1 || n > 100 {
+		return 0, fmt.Errorf("%q is not a share such as 80%%", text)
+	}
+	return Percent(n), nil
+}
+
+// String writes the share as parsePercent reads it.
+func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
+
+// Identities is what two copies of an event have in common, in one text,
+// separated by commas.
+type Identities string
+
+const idempotencyKey = "idempotency_key"
+
+func parseIdentities(text string) (Identities, error) {
+	var names []string
+	for part := range strings.SplitSeq(text, ",") {
+		name := strings.TrimSpace(part)
+		if name != "event_id" && name != idempotencyKey {
+			return "", fmt.Errorf("%q is not one of: event_id, %s", name, idempotencyKey)
+		}
+		names = append(names, name)
+	}
+	if !slices.Contains(names, "event_id") {
+		return "", errors.New("event_id must be in it: without it a repeated request would be stored twice")
+	}
+	return Identities(strings.Join(names, ",")), nil
+}
+
+// idempotencyKey reports whether a key of the caller's identifies events too.
+func (i Identities) idempotencyKey() bool { return strings.Contains(string(i), idempotencyKey) }
 
 // Secret is text that is masked wherever it is printed.
 type Secret string
