@@ -112,6 +112,9 @@ proto-check: generate ## Fail when generated code is stale, or a message breaks 
 		git --no-pager diff --stat -- gateway/internal/gen; \
 		echo "gateway/internal/gen is not what gateway/proto says: commit what 'make generate' made" >&2; exit 1; }
 
+.PHONY: grpcurl
+grpcurl: $(BIN)/grpcurl ## Build grpcurl: with it, tests run every snippet of docs/protocols.md
+
 .PHONY: proto-publish
 proto-publish: $(BIN)/buf ## Note the messages as published: from now on they may not break
 	cd gateway && $(BIN)/buf build --exclude-source-info -o $(PUBLISHED)
@@ -134,6 +137,9 @@ DIRS = $$(go list -m -f '{{.Dir}}/...')
 # only when those change.
 $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	GOWORK=off CGO_ENABLED=0 go -C tools/lint build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/grpcurl: tools/grpcurl/go.mod tools/grpcurl/go.sum
+	GOWORK=off CGO_ENABLED=0 go -C tools/grpcurl build -o $@ github.com/fullstorydev/grpcurl/cmd/grpcurl
 
 $(BIN)/buf: tools/proto/go.mod tools/proto/go.sum
 	GOWORK=off CGO_ENABLED=0 go -C tools/proto build -o $(BIN)/ tool
