@@ -3,6 +3,7 @@ package accept
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -111,8 +112,19 @@ func (d *Destination) try(ctx context.Context, events []fresh) []settlement {
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.patience(ctx))
 	defer cancel()
-	apply(d.Sink.Write(bounded, wanted), settled)
+	apply(d.write(bounded, wanted), settled)
 	return settled
+}
+
+// write is the sink's Write. A panic in a destination's code is that
+// destination's failure: the events are stored, and their callers are told.
+func (d *Destination) write(ctx context.Context, events []daybook.Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("destination %s panicked: %v", d.Name, p)
+		}
+	}()
+	return d.Sink.Write(ctx, events)
 }
 
 // patience is how long the attempt may take: the destination's limit, less

@@ -239,6 +239,17 @@ func TestASinkThatIgnoresItsTimeIsWaitedFor(t *testing.T) {
 	})
 }
 
+func TestAPanicInADestinationIsItsFailure(t *testing.T) {
+	m := &memory{}
+	a := newAccepter(m, accept.Destination{Name: "statsig", Sink: sink(func(context.Context, []daybook.Event) error { panic("bug") })})
+	for i, o := range a.Accept(t.Context(), waiting("e1", "e2")) {
+		checkForwarded(t, i, o, true)
+	}
+	if n := len(m.settled()); n != 2 {
+		t.Errorf("%d settlements, want 2", n)
+	}
+}
+
 func TestResultsThatCannotBeStoredAreTold(t *testing.T) {
 	broken := errors.New("the disk is gone")
 	for name, c := range map[string]struct {
