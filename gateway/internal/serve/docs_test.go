@@ -18,8 +18,7 @@ import (
 const root = "../../.."
 
 // A snippet is a fenced block of a document: ```sh run=NAME is run, and prints
-// what ```text says=NAME has; given=NAME names the ```yaml config=NAME that its
-// gateway is started with.
+// what ```text says=NAME has.
 type snippet struct {
 	language string
 	text     string
@@ -94,11 +93,7 @@ func TestTheSnippetsOfTheDocumentsWork(t *testing.T) {
 		}
 		ran++
 		t.Run(name, func(t *testing.T) {
-			config := serve.Config{}
-			if given, ok := s.about["given"]; ok {
-				config = configOf(t, named(t, all, "config", given).text)
-			}
-			g := start(t, config)
+			g := start(t, serve.Config{})
 			local := strings.NewReplacer("http://127.0.0.1:8080", g.IngestURL(), "http://127.0.0.1:8081", g.OperationsURL(),
 				"127.0.0.1:8080", strings.TrimPrefix(g.IngestURL(), "http://"))
 			got := runSnippet(t, s.language, local.Replace(s.text))
@@ -110,20 +105,6 @@ func TestTheSnippetsOfTheDocumentsWork(t *testing.T) {
 	if ran < 9 {
 		t.Errorf("only %d snippets were found to run", ran)
 	}
-}
-
-func configOf(t *testing.T, text string) serve.Config {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "daybook.yaml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, _, err := serve.Load(serve.Inputs{File: file})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Ingest.Listen, c.Operations.Listen, c.Data = "", "", "" // of the test's own
-	return c
 }
 
 func runSnippet(t *testing.T, language, text string) string {
