@@ -46,6 +46,9 @@ type Listed struct {
 	// Err says why the header cannot be used. The records of such a chunk
 	// cannot be read: without the salt nothing tells them from other bytes.
 	Err error
+
+	// Flaws is what of the header is damaged although it can be used.
+	Flaws []Flaw
 }
 
 // List returns the chunks in dir, oldest first, each with its end. The error
@@ -103,7 +106,7 @@ func inspect(fs FS, name string, id uint64) (Listed, error) {
 	if err != nil {
 		return Listed{Header: Header{ID: id}, Name: name, Size: size, Err: err}, nil
 	}
-	return Listed{Header: h, Name: name, Size: size}, nil
+	return Listed{Header: h, Name: name, Size: size, Flaws: headerFlaws(b, &h)}, nil
 }
 
 // sameStore refuses a directory with files of two journals: reading them as

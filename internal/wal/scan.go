@@ -13,6 +13,9 @@ type Scanner struct {
 	// stretch. Nil means nobody is.
 	Damaged func(Damage)
 
+	// Flawed is told about padding that is damaged. Nil means that nobody looks.
+	Flawed func(Flaw)
+
 	chunk  Listed
 	seed   uint32
 	window window
@@ -145,15 +148,17 @@ func (s *Scanner) frameAt(offset int64) (frame, bool) {
 }
 
 func (s *Scanner) recordAt(offset int64, f frame) (Record, bool) {
-	b, err := s.window.bytes(offset, frameSize+int(f.length))
+	b, err := s.window.bytes(offset, RecordSize(int(f.length)))
 	if err != nil {
 		s.err = err
 		return Record{}, false
 	}
-	payload := b[frameSize:]
+	end := frameSize + int(f.length)
+	payload := b[frameSize:end]
 	if Checksum(payload) != f.payloadCheck {
 		return Record{}, false
 	}
+	s.padded(b[end:], offset+int64(end))
 	return Record{
 		Sequence: f.sequence, Kind: f.kind, Offset: offset, Payload: payload,
 		before: min(uint64(f.before), f.sequence-1),

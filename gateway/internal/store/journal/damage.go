@@ -51,6 +51,13 @@ func (d *damage) header(c wal.Listed) {
 	d.add(place{chunk: c.ID}, 1, headerOf(&c))
 }
 
+// flaws takes note of damage in a header that cost nothing.
+func (d *damage) flaws(c *wal.Listed) {
+	for _, f := range c.Flaws {
+		d.add(place{chunk: c.ID, offset: f.Offset}, 0, flawIn(c, f))
+	}
+}
+
 func (d *damage) add(at place, records uint64, what Damage) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -84,6 +91,10 @@ func lostIn(c *wal.Listed, lost wal.Damage) Damage {
 		what = fmt.Sprintf("%s, up to sequence %d", what, lost.Last)
 	}
 	return Damage{File: filepath.Base(c.Name), Offset: lost.Offset, Sequence: lost.First, What: what}
+}
+
+func flawIn(c *wal.Listed, f wal.Flaw) Damage {
+	return Damage{File: filepath.Base(c.Name), Offset: f.Offset, What: f.What + "; no record is lost"}
 }
 
 func headerOf(c *wal.Listed) Damage {

@@ -48,7 +48,14 @@ func Verify(dir string, found func(Damage)) (Report, error) {
 		return Report{}, err
 	}
 	keys := &keyset{}
+	s.flawed = func(c *wal.Listed, f wal.Flaw) { found(flawIn(c, f)) }
 	err = s.walk(visitor{
+		begin: func(c *wal.Listed) error {
+			for _, f := range c.Flaws {
+				s.flawed(c, f)
+			}
+			return nil
+		},
 		record: func(r wal.Record, _ store.Entry) error {
 			keys.enter(r)
 			return nil

@@ -195,7 +195,7 @@ func (j *Journal) run(w *writer) {
 	for group := j.queue.take(nil); len(group) > 0; group = j.queue.take(group[:0]) {
 		w.commit(group)
 	}
-	w.drop()
+	w.finish()
 	j.index.close()
 	<-sealed
 	j.keeper.end()

@@ -197,10 +197,12 @@ func TestWhatAKilledProcessWroteIsSyncedBeforeItIsShown(t *testing.T) {
 }
 
 func TestATornTailIsLeftOutAndCountedOnce(t *testing.T) {
-	dir := t.TempDir()
-	fill(t, dir, "a", 3)
-	chunks := files(t, dir, ".chunk")
-	last := chunks[len(chunks)-1]
+	running := t.TempDir()
+	if _, err := open(t, journal.Options{Dir: running}).Append(t.Context(), storetest.Events("a", 3)); err != nil {
+		t.Fatal(err)
+	}
+	dir := killed(t, running)
+	last := files(t, dir, ".chunk")[0]
 	content, err := os.ReadFile(last)
 	if err != nil {
 		t.Fatal(err)
@@ -231,6 +233,11 @@ func TestAChunkWithADamagedHeaderCostsOnlyItsOwnRecords(t *testing.T) {
 			dir := t.TempDir()
 			fill(t, dir, "a", 30)
 			chunks := files(t, dir, ".chunk")
+			// As if it had been killed, not stopped: then nothing seals the last.
+			if err := os.Remove(chunks[len(chunks)-1]); err != nil {
+				t.Fatal(err)
+			}
+			chunks = chunks[:len(chunks)-1]
 			before := len(dump(t, dir))
 			damaged := chunks[(which+len(chunks))%len(chunks)]
 			overwrite(t, damaged, 0, make([]byte, wal.DataStart))

@@ -84,6 +84,7 @@ func (j *Journal) usable(listed []wal.Listed) []wal.Listed {
 			j.keeper.retention.unreadable = append(j.keeper.retention.unreadable, c)
 			continue
 		}
+		j.damage.flaws(&c)
 		chunks = append(chunks, c)
 	}
 	return chunks

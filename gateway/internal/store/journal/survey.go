@@ -46,6 +46,7 @@ type survey struct {
 	chunks []wal.Listed
 	report Report
 	found  func(Damage)
+	flawed func(*wal.Listed, wal.Flaw) // nil = nobody asks
 
 	next    uint64 // sequence expected in the next chunk; zero: any
 	last    uint64 // id of the last chunk that could be read; zero: none yet
@@ -139,6 +140,9 @@ func (s *survey) walkChunk(c *wal.Listed, visit func(wal.Record, store.Entry) er
 	defer func() { _ = file.Close() }()
 	scan := wal.Scan(file, *c)
 	scan.Damaged = func(lost wal.Damage) { s.lost(c, lost) }
+	if s.flawed != nil {
+		scan.Flawed = func(f wal.Flaw) { s.flawed(c, f) }
+	}
 	for {
 		r, ok := scan.Next()
 		if !ok {

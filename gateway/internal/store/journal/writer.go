@@ -205,6 +205,17 @@ func (w *writer) listed() wal.Listed {
 	return wal.Listed{Header: w.header, Name: name, Size: w.chunk.Taken(), End: w.end}
 }
 
+// finish seals the active chunk, so that damage to its end is not taken for an
+// unfinished write. Where that fails, it is as if the process had been killed.
+func (w *writer) finish() {
+	if w.chunk == nil || w.end.Offset > wal.DataStart {
+		if err := w.roll(); err != nil {
+			w.log.Warn("journal stopped without sealing its last chunk", "err", err)
+		}
+	}
+	w.drop()
+}
+
 // drop closes the active chunk. Its synced records stay, and readers have their
 // own descriptors.
 func (w *writer) drop() {
