@@ -29,6 +29,7 @@ func Check(ctx context.Context, c Config, from Origins, ephemeral string) []Find
 		{"operations", true, c.operationsURL() + ": " + c.WhoMayRead() + inUse(ctx, c.Operations.Listen)},
 		checkData(c, ephemeral),
 		checkRetention(c),
+		checkEvidence(c),
 		{"delivery", true, Delivery},
 	}
 	for _, problem := range c.Problems(from) {

@@ -58,6 +58,8 @@ type Journal struct {
 	MaxSize  Size          `default:"10GiB" usage:"bytes the journal may take; beyond it the oldest events are removed"`
 	WarnAt   Percent       `default:"80%" usage:"share of the room in use that is warned about"`
 	RefuseAt Percent       `default:"95%" usage:"share of the room in use at which new events are refused"`
+
+	TamperEvidence string `usage:"file with the key that signs checkpoints over what is stored; daybook store key makes one"`
 }
 
 // Dedup says what makes an event a duplicate, and for how long it is

@@ -43,7 +43,8 @@ func TestWithoutAnyInputEveryKeyHasItsDefault(t *testing.T) {
 		"data": "./daybook-data", "store": "journal", "allow_anonymous": "false", "allow_ephemeral": "false",
 		"instance": host, "dedup.window": "24h", "dedup.by": "event_id",
 		"journal.keep": "7d", "journal.max_size": "10GiB", "journal.warn_at": "80%", "journal.refuse_at": "95%",
-		"limits.memory": "256MiB", "limits.request": "16MiB",
+		"journal.tamper_evidence": "",
+		"limits.memory":           "256MiB", "limits.request": "16MiB",
 		"limits.decompressed": "64MiB", "limits.event": "1MiB", "limits.batch": "10000",
 		"log.format": "auto", "log.level": "info", "log.events": "debug", "stop.delay": "0s", "stop.within": "8s",
 	}

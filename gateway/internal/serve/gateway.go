@@ -18,6 +18,7 @@ import (
 	"daybook.dev/gateway/internal/intake/plainhttp"
 	"daybook.dev/gateway/internal/intake/rpcinfo"
 	"daybook.dev/gateway/internal/operations"
+	"daybook.dev/gateway/internal/store/evidence"
 	"daybook.dev/gateway/internal/store/journal"
 )
 
@@ -40,6 +41,8 @@ type Gateway struct {
 	events  *slog.Logger // lines about single events
 	metrics *metrics
 	journal *journal.Journal
+
+	evidence *evidence.Log // nil = what is stored is not covered
 
 	ingest     *listener
 	operations *listener // nil = on the ingest port
@@ -65,7 +68,7 @@ type Options struct {
 	From Origins
 }
 
-// Open opens the parts of a gateway in order: journal, accept, intakes,
+// Open opens the parts of a gateway in order: journal, evidence, accept, intakes,
 // operations, listeners. Nil means that both ports are bound and that Run can
 // serve them; after an error nothing is left open.
 func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
@@ -78,6 +81,9 @@ func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	if err := g.openJournal(ctx, o.Ephemeral); err != nil {
 		return nil, err
+	}
+	if err := g.openEvidence(); err != nil {
+		return nil, errors.Join(err, g.journal.Close(ctx))
 	}
 	if err := g.listen(ctx, g.intakes(g.accepter()), g.operationsRoutes(o.Build)); err != nil {
 		return nil, errors.Join(err, g.journal.Close(ctx))
@@ -105,6 +111,8 @@ func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
 		MaxBytes: int64(g.config.Journal.MaxSize),
 		WarnAt:   int(g.config.Journal.WarnAt),
 		RefuseAt: int(g.config.Journal.RefuseAt),
+
+		Followers: g.followers(),
 
 		Log:     g.log,
 		Observe: g.metrics.observeJournal(),

@@ -18,6 +18,7 @@ const closeWithin = time.Second
 // cut off when its time was over, and the journal is closed. Call it once.
 func (g *Gateway) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
+	covered := g.cover()
 	var serving sync.WaitGroup
 	for _, l := range g.listeners() {
 		serving.Go(func() {
@@ -31,7 +32,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	err = errors.Join(err, g.stop())
+	err = errors.Join(err, g.stop(covered))
 	serving.Wait()
 	return err
 }
@@ -40,7 +41,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 func (g *Gateway) StopNow() { g.endPatience() }
 
 // stop has two phases, so that load balancers notice before the door closes.
-func (g *Gateway) stop() error {
+// covered waits for the tamper evidence of what was stored last.
+func (g *Gateway) stop(covered func(left time.Duration)) error {
 	g.stopping.Store(true)
 	g.log.Info("stopping: not ready", "delay", g.config.Stop.Delay.String())
 	g.pause(g.config.Stop.Delay)
@@ -53,15 +55,21 @@ func (g *Gateway) stop() error {
 	for _, l := range g.listeners() {
 		g.drain(ctx, l)
 	}
-	return g.closeJournal(g.config.Stop.Within - time.Since(begin))
+	covered(g.patience(begin))
+	return g.closeJournal(g.patience(begin))
 }
 
-// closeJournal closes the journal in the time that is left, or a little more.
-func (g *Gateway) closeJournal(left time.Duration) error {
+// patience is the time that is left of a stop that began then, or a little more.
+func (g *Gateway) patience(begin time.Time) time.Duration {
+	left := g.config.Stop.Within - time.Since(begin)
 	if g.stopNow.Err() != nil {
 		left = 0
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), max(left, closeWithin))
+	return max(left, closeWithin)
+}
+
+func (g *Gateway) closeJournal(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	if err := g.journal.Close(ctx); err != nil {
 		return err

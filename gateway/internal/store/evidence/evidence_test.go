@@ -271,3 +271,35 @@ func TestAKeyIsWrittenOnceAndForItsOwner(t *testing.T) {
 		t.Errorf("a second key: %v", err)
 	}
 }
+
+func TestATreeIsCopiedWhileItGrows(t *testing.T) {
+	b := newBook(t)
+	early := b.write("a", 300)
+	to := t.TempDir()
+	if _, ok, err := evidence.Take(to); ok || err != nil {
+		t.Errorf("of nothing: %v, %v", ok, err)
+	}
+	for _, prefix := range []string{"b", "c"} {
+		s, ok, err := evidence.Take(b.dir)
+		if !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		late := b.write(prefix, 300)
+		if _, err := journal.Backup(b.dir, to, journal.CopyOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.CopyTo(to); err != nil {
+			t.Fatal(err)
+		}
+		restored := b
+		restored.dir = to
+		restored.clean(early)
+		if _, found := restored.check(late); len(found) != 1 || found[0].Verdict != evidence.Truncated {
+			t.Errorf("a checkpoint from behind the copy: %v", found)
+		}
+	}
+	// The copy goes on in its next epoch.
+	b.dir = to
+	b.clean(b.write("d", 5))
+	b.clean(early)
+}
