@@ -21,7 +21,7 @@ func newStore(a *app) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SuggestionsMinimumDistance = 2
-	cmd.AddCommand(newStoreStat(a), newStoreVerify(a), newStoreDump(a), newStoreRepair(a), newStoreBackup(a))
+	cmd.AddCommand(newStoreStat(a), newStoreVerify(a), newStoreDump(a), newStoreRepair(a), newStoreBackup(a), newStoreKey(a))
 	return cmd
 }
 
@@ -46,45 +46,6 @@ func newStoreStat(a *app) *cobra.Command {
 			return a.printReport(c.Data, report, false)
 		},
 	}
-}
-
-func newStoreVerify(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "verify",
-		Short: "Read everything and name what is damaged",
-		Long: "Read every record and key file and name what is not as it was written. Exit status 1 means\n" +
-			"that something is. An unfinished write at the end is no damage: a gateway was killed there,\n" +
-			"and nobody was told yes for it. Nor are records that a repair has left out: they are missing.\n\n" +
-			"With -o json one object {\"damage\":{\"file\",\"offset\",\"sequence\",\"what\"}} per damage, and then\n" +
-			"what `daybook store stat` prints.",
-		Example: "  daybook store verify --data ./daybook-data",
-		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return a.storeVerify() },
-	}
-}
-
-func (a *app) storeVerify() error {
-	c, _, err := a.config()
-	if err != nil {
-		return err
-	}
-	var found []journal.Damage
-	report, err := journal.Verify(c.Data, func(d journal.Damage) { found = append(found, d) })
-	if err != nil {
-		return err
-	}
-	for _, d := range found {
-		if err := a.printDamage(d); err != nil {
-			return err
-		}
-	}
-	if err := a.printReport(c.Data, report, len(found) == 0); err != nil {
-		return err
-	}
-	if len(found) > 0 {
-		return errReported
-	}
-	return nil
 }
 
 func (a *app) printDamage(d journal.Damage) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"daybook.dev/gateway/internal/store/evidence"
 	"daybook.dev/gateway/internal/store/journal"
 )
 
@@ -16,8 +17,8 @@ func newStoreBackup(a *app) *cobra.Command {
 			"is copied; DIR keeps what the journal itself no longer does.\n\n" +
 			"A backup is a data directory. To restore one, back it up to where the gateway is to start, or\n" +
 			"copy it there with any tool. It begins the next epoch, so positions that the original gave\n" +
-			"after the backup was made are never taken for the restored gateway's. Keys and tokens are not\n" +
-			"copied.\n\n" +
+			"after the backup was made are never taken for the restored gateway's. Tamper evidence is copied;\n" +
+			"keys and tokens are not.\n\n" +
 			"With -o json one object {\"copied_chunks\",\"kept_chunks\",\"copied_bytes\", …} with what\n" +
 			"`daybook store stat` prints about the backup; before it {\"damage\":{…}} for each damage in it.",
 		Example: "  daybook store backup --data ./daybook-data --to /mnt/backup/daybook\n" +
@@ -35,6 +36,11 @@ func (a *app) storeBackup(to string) error {
 	if err != nil {
 		return err
 	}
+	// Before the journal, so that it lags behind it and never leads.
+	tree, covered, err := evidence.Take(c.Data)
+	if err != nil {
+		return err
+	}
 	var printing error
 	result, err := journal.Backup(c.Data, to, journal.CopyOptions{
 		Found: func(d journal.Damage) {
@@ -44,6 +50,9 @@ func (a *app) storeBackup(to string) error {
 		},
 		Progress: a.progress("copied"),
 	})
+	if err == nil && covered {
+		err = tree.CopyTo(to)
+	}
 	if err != nil {
 		return err
 	}
