@@ -51,8 +51,7 @@ type eviction struct {
 	records uint64
 }
 
-// evict counts the records from first to last as lost to those who need them,
-// once for each, and moves these behind them.
+// evict counts the records from first to last as lost to those who need them.
 func (h *holds) evict(first, last store.Position) []eviction {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -63,7 +62,6 @@ func (h *holds) evict(first, last store.Position) []eviction {
 		}
 		n := uint64(last - max(after, first-1))
 		h.evicted[name] += n
-		h.after[name] = last
 		lost = append(lost, eviction{name: name, records: n})
 	}
 	return lost

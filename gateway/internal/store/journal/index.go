@@ -20,7 +20,7 @@ type index struct {
 
 	// The writer's own.
 	active *keyset
-	chunk  uint64 // whose keys active has; zero: none yet
+	chunk  uint64  // whose keys active has; zero: none yet
 	group  *sealed // as it was when the group began
 
 	// claimed is how many keys active has, for whoever asks.

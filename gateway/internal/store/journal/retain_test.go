@@ -63,6 +63,11 @@ func TestOldChunksGoWhenTheirTimeIsOver(t *testing.T) {
 		if err != nil || len(entries) == 0 || entries[0].Position != first {
 			t.Errorf("reading on from 3 gives %d entries, %v", len(entries), err)
 		}
+		time.Sleep(72 * time.Hour)
+		first = oldest(j)
+		if chunks, keys := len(files(t, o.Dir, ".chunk")), len(files(t, o.Dir, ".keys")); chunks != 1 || keys > 1 {
+			t.Errorf("long after it, there are %d chunks and %d key files", chunks, keys)
+		}
 		closeJournal(t, j)
 		verifyClean(t, o.Dir)
 		if got := oldest(open(t, o)); got != first {
