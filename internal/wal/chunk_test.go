@@ -16,6 +16,8 @@ import (
 )
 
 var header = wal.Header{
+	Version: wal.Format,
+
 	Store: [16]byte{1, 2, 3}, Epoch: 1, ID: 7, First: 41,
 	Prev:    wal.End{Chunk: 6, Offset: 9000, Sequence: 40},
 	Created: time.Date(2026, 11, 21, 9, 0, 0, 5, time.UTC),

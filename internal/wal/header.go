@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,9 +9,12 @@ import (
 	"time"
 )
 
+// Format is the newest version of the format, which this package reads with all
+// before it. Which one a journal is written in is Header.Version.
+const Format = 1
+
 const (
-	magic         = "daybook\n"
-	formatVersion = 1
+	magic = "daybook\n"
 
 	headerSize = 128
 	copyOffset = 4096 // the second copy stands in another sector
@@ -21,6 +25,8 @@ const (
 
 // A Header is the beginning of a chunk.
 type Header struct {
+	Version uint32 // of the format; zero means Format
+
 	Store   [16]byte // names the journal; the same in all its chunks
 	Epoch   uint64   // grows when the journal is restored from a copy
 	ID      uint64   // of this chunk: from 1, greater than all before, never used again
@@ -50,7 +56,7 @@ type End struct {
 func (h *Header) appendTo(dst []byte) []byte {
 	var one [copyOffset]byte
 	b := append(one[:0], magic...)
-	b = binary.LittleEndian.AppendUint32(b, formatVersion)
+	b = binary.LittleEndian.AppendUint32(b, cmp.Or(h.Version, Format))
 	b = binary.LittleEndian.AppendUint32(b, 0)
 	b = append(b, h.Store[:]...)
 	for _, v := range [...]uint64{
@@ -90,11 +96,14 @@ func parseHeaderCopy(b []byte) (Header, error) {
 	if binary.LittleEndian.Uint32(b[headerSize-4:]) != Checksum(b[:headerSize-4]) || string(b[:8]) != magic {
 		return Header{}, fmt.Errorf("header: %w", errDamaged)
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v > formatVersion {
-		return Header{}, fmt.Errorf("header: format %d, this program reads up to %d: %w", v, formatVersion, ErrVersion)
+	version := binary.LittleEndian.Uint32(b[8:])
+	if version > Format {
+		return Header{}, fmt.Errorf("header: format %d, this program reads up to %d: %w", version, Format, ErrVersion)
 	}
 	number := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	h := Header{
+		Version: version,
+
 		Store: [16]byte(b[16:32]),
 		Epoch: number(32),
 		ID:    number(40),
@@ -104,7 +113,7 @@ func parseHeaderCopy(b []byte) (Header, error) {
 		Created: time.Unix(0, int64(number(80))).UTC(),
 		Salt:    [8]byte(b[88:96]),
 	}
-	if h.ID == 0 || h.First == 0 || h.Prev.Offset < 0 {
+	if h.Version == 0 || h.ID == 0 || h.First == 0 || h.Prev.Offset < 0 {
 		return Header{}, fmt.Errorf("header: %w", errDamaged)
 	}
 	return h, nil

@@ -21,7 +21,7 @@ func newStore(a *app) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SuggestionsMinimumDistance = 2
-	cmd.AddCommand(newStoreStat(a), newStoreVerify(a), newStoreDump(a), newStoreRepair(a), newStoreBackup(a), newStoreKey(a))
+	cmd.AddCommand(newStoreStat(a), newStoreVerify(a), newStoreDump(a), newStoreRepair(a), newStoreBackup(a), newStoreUpgrade(a), newStoreKey(a))
 	return cmd
 }
 
@@ -29,9 +29,12 @@ func newStoreStat(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stat",
 		Short: "Say what the directory holds",
-		Long: "Say what the directory holds: records by kind, chunks, bytes, and from when to when.\n\n" +
+		Long: "Say what the directory holds: records by kind, chunks, bytes, from when to when, and for how many days\n" +
+			"there is room at the rate of the events kept.\n\n" +
 			"With -o json one object: {\"data\",\"store\",\"epoch\",\"chunks\",\"bytes\",\"records\",\"first\",\"last\",\n" +
-			"\"oldest\",\"newest\",\"missing_records\",\"gaps\",\"damaged_records\",\"unfinished_bytes\"}.",
+			"\"oldest\",\"newest\",\"missing_records\",\"gaps\",\"damaged_records\",\"unfinished_bytes\",\n" +
+			"\"bytes_per_day\",\"days_left\",\"holds_days\"}; the last three are null when they are not known, days_left\n" +
+			"also when events go by age before the room is used.",
 		Example: "  daybook store stat --data ./daybook-data",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -43,7 +46,7 @@ func newStoreStat(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printReport(c.Data, report, false)
+			return a.printStat(c, report)
 		},
 	}
 }

@@ -51,14 +51,16 @@ func (j *Journal) recover() (*writer, error) {
 	return w, nil
 }
 
-// lastHeader returns what the header of the next chunk starts from: the store
-// and epoch of the newest readable one, and the highest id there is.
+// lastHeader returns what the header of the next chunk starts from: format,
+// store and epoch of the newest readable one, and the highest id there is. A
+// journal keeps its format until it is upgraded, so that the release before can
+// still read what this one writes.
 func lastHeader(listed []wal.Listed) wal.Header {
-	h := wal.Header{Epoch: 1}
+	h := wal.Header{Version: wal.Format, Epoch: 1}
 	_, _ = rand.Read(h.Store[:]) // never fails
 	for _, c := range listed {
 		if c.Err == nil {
-			h.Store, h.Epoch = c.Store, c.Epoch
+			h.Version, h.Store, h.Epoch = c.Version, c.Store, c.Epoch
 		}
 		h.ID = c.ID
 	}
