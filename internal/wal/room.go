@@ -12,7 +12,7 @@ const roomStep = 1 << 20
 
 // A Room is a file of zeros for the next chunk. A sync of records written over
 // zeros has to write only them: no new length, no new blocks, and so nothing
-// into the file system's own journal. docs/decisions/0002 has the figures.
+// into the file system's own journal. docs/decisions/0003 has the figures.
 type Room struct {
 	file File
 	dir  string

@@ -15,8 +15,8 @@ import (
 var kinds = [...]store.Kind{store.KindEvent, store.KindRefused, store.KindSettled, store.KindSummary}
 
 // printReport prints what a directory holds; clean says that all of it was
-// verified.
-func (a *app) printReport(data string, r journal.Report, clean bool) error {
+// verified, and more are rows for people that follow.
+func (a *app) printReport(data string, r journal.Report, clean bool, more ...[2]string) error {
 	if a.json() {
 		return printJSON(a.stdout, reportRowOf(data, r))
 	}
@@ -42,6 +42,9 @@ func (a *app) printReport(data string, r journal.Report, clean bool) error {
 	}
 	if r.Unfinished > 0 {
 		row("unfinished", "%d bytes at the end, which nobody was told yes for", r.Unfinished)
+	}
+	for _, m := range more {
+		row(m[0], "%s", m[1])
 	}
 	if clean {
 		row("verdict", "clean")

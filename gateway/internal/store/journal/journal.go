@@ -195,13 +195,13 @@ func (j *Journal) run(w *writer) {
 	for group := j.queue.take(nil); len(group) > 0; group = j.queue.take(group[:0]) {
 		w.commit(group)
 	}
+	j.keeper.end()
+	if room := j.room.take(); room != nil {
+		room.Drop(j.options.FS) // the chunk that a stop makes needs none
+	}
 	w.finish()
 	j.index.close()
 	<-sealed
-	j.keeper.end()
-	if room := j.room.take(); room != nil {
-		room.Drop(j.options.FS)
-	}
 	j.health.close()
 	if err := j.lock.Close(); err != nil {
 		j.options.Log.Warn("journal lock not released", "err", err)

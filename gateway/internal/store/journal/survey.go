@@ -16,6 +16,7 @@ type Report struct {
 	Epoch    uint64
 	Chunks   int
 	Bytes    int64 // of all chunks
+	Used     int64 // of Bytes, up to each chunk's last record; behind it is room
 	Records  map[store.Kind]uint64
 	First    store.Position // of the oldest record; 0 = none
 	Last     store.Position
@@ -162,6 +163,7 @@ func (s *survey) walkChunk(c *wal.Listed, visit func(wal.Record, store.Entry) er
 			return err
 		}
 	}
+	s.report.Used += scan.End().Offset
 	if scan.Torn() {
 		s.report.Unfinished = c.Size - scan.End().Offset
 	}
