@@ -20,10 +20,6 @@ func (j *Journal) loadKeys(sealed []wal.Listed, now time.Time) error {
 		if c.ID == j.index.chunk {
 			continue // its keys are in memory, and its file is about to be written
 		}
-		// Records of a chunk were received before the next chunk was made.
-		if i+1 < len(sealed) && sealed[i+1].Created.UnixNano() < cutoff {
-			continue
-		}
 		if err := j.index.load(c.ID, cutoff); err != nil {
 			j.options.Log.Warn("journal key file is made again", "chunk", c.ID, "err", err)
 			j.rebuild(c)

@@ -45,12 +45,17 @@ func (r *retention) choose(now time.Time) bool {
 	if len(v.sealed) == 0 {
 		return false
 	}
-	// The next header says when and where the oldest chunk was complete.
+	// The next header says when and where the oldest chunk was complete, unless
+	// the clock had been set back by then.
 	oldest, next := v.sealed[0], v.chunk(1)
+	complete := next.Created
+	if complete.Before(oldest.Created) {
+		complete = oldest.Created
+	}
 	first, last := store.Position(oldest.First), store.Position(next.First-1)
 	needed := j.holds.low(last) < last
 	full := j.taken(v) > j.options.MaxBytes
-	if !full && (needed || !next.Created.Before(now.Add(-j.options.Keep))) {
+	if !full && (needed || !complete.Before(now.Add(-j.options.Keep))) {
 		return false
 	}
 	for _, lost := range j.holds.evict(first, last) {
