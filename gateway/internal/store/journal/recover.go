@@ -11,11 +11,12 @@ import (
 // and returns the writer.
 func (j *Journal) recover() (*writer, error) {
 	o, dir := j.options, chunkDirectory(j.options.Dir)
-	if err := removeLeftovers(o.FS, dir); err != nil {
-		return nil, err
-	}
 	listed, err := wal.List(o.FS, dir)
 	if err != nil {
+		return nil, err
+	}
+	// Only now: what a newer version left behind is not ours to remove.
+	if err := removeLeftovers(o.FS, dir); err != nil {
 		return nil, err
 	}
 	w := &writer{journal: j, dir: dir, log: o.Log, header: lastHeader(listed), next: 1}
