@@ -27,6 +27,7 @@ var ranks = map[string]int{
 	"internal/caller":                        2,
 	"internal/store/evidence":                2,
 	"internal/store/journal":                 2,
+	"internal/store/journal/formattest":      2,
 	"internal/store/storetest":               2,
 	"internal/accept":                        3,
 	"internal/query":                         3,

@@ -196,7 +196,8 @@ func (s *Scanner) release() {
 func (s *Scanner) finish() {
 	end := s.chunk.End
 	if end.Chunk == 0 {
-		s.torn = len(s.held) > 0 || !s.window.zeros(s.offset)
+		// Where another chunk follows, what is missing is missing before it.
+		s.torn = s.chunk.Until == 0 && (len(s.held) > 0 || !s.window.zeros(s.offset))
 		return
 	}
 	switch {

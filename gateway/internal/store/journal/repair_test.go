@@ -199,3 +199,22 @@ func TestARepairGoesIntoANewDirectoryOnly(t *testing.T) {
 		t.Error("a directory without a journal was repaired")
 	}
 }
+
+func TestWhatIsMissingInTheMiddleIsNoUnfinishedWrite(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, "a", 30)
+	chunks := files(t, dir, ".chunk")
+	if err := os.Remove(chunks[2]); err != nil {
+		t.Fatal(err)
+	}
+	// Nobody says where the chunk before ends, and its last record is damaged.
+	info, err := os.Stat(chunks[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, chunks[1], info.Size()-20, []byte("damage"))
+	r, err := journal.Inspect(dir)
+	if err != nil || r.Damaged == 0 || r.Unfinished != 0 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
