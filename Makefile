@@ -80,6 +80,11 @@ fuzz: ## Fuzz every decoder for FUZZTIME each (10s)
 crash: ## Kill a gateway under load CYCLES times (1000) and count what it acknowledged
 	DAYBOOK_CRASH_CYCLES=$(CYCLES) go test -run Crash -timeout 4h -v ./gateway/cmd/daybook/
 
+.PHONY: lab
+lab: ## Run the proofs of docs/track-record.md in their long form (about 25 minutes, 11 GB; root: a tmpfs too)
+	DAYBOOK_LAB=1 go test -count=1 -timeout 2h -v -run '^TestR[0-9]' ./gateway/internal/store/journal/
+	DAYBOOK_CRASH_CYCLES=$(CYCLES) go test -count=1 -timeout 2h -v -run '^TestR1[A-Z]' ./gateway/cmd/daybook/
+
 .PHONY: conformance
 conformance: ## Run connectrpc.com's conformance suite against the gateway's server
 	cd test/conformance && GOWORK=off CGO_ENABLED=0 go build -o $(BIN)/conformance-server .

@@ -15,14 +15,14 @@ import (
 	"daybook.dev/gateway/internal/query"
 )
 
-// TestCrash kills a gateway under load, again and again, at random moments. At
+// TestR1 kills a gateway under load, again and again, at random moments. At
 // the end every event that was ever acknowledged must be there once, as it was
 // sent, and no event twice, however often it was sent again.
 //
 // DAYBOOK_CRASH_CYCLES says how many times (25), DAYBOOK_CRASH_SEED repeats
 // the events and the moments of a run; what the disk and the scheduler do in
 // between does not repeat.
-func TestCrash(t *testing.T) {
+func TestR1CrashesUnderLoadLoseNothingAcknowledged(t *testing.T) {
 	cycles := number(t, "DAYBOOK_CRASH_CYCLES", 25)
 	seed := number(t, "DAYBOOK_CRASH_SEED", time.Now().UnixNano())
 	t.Logf("DAYBOOK_CRASH_SEED=%d", seed)
