@@ -1,4 +1,5 @@
-// Package waltest holds a file system that fails when it is told to.
+// Package waltest holds file systems for tests: FS fails when it is told to, Disk
+// forgets what was not synced.
 package waltest
 
 import (

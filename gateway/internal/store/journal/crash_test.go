@@ -123,7 +123,7 @@ func verifyClean(t *testing.T, dir string) {
 	}
 }
 
-func TestEveryAcknowledgedEventSurvivesAFailureOfAnyDiskCall(t *testing.T) {
+func TestR7EveryAcknowledgedEventSurvivesAFailureOfAnyDiskCall(t *testing.T) {
 	modes := map[string]struct {
 		arm              func(fs *waltest.FS, n int)
 		failedMayBeThere bool

@@ -42,7 +42,7 @@ func fill(t testing.TB, dir, prefix string, n int) {
 	closeJournal(t, j)
 }
 
-func TestADirectoryInUseIsRefusedWithWhoUsesIt(t *testing.T) {
+func TestR9ADirectoryInUseIsRefusedWithWhoUsesIt(t *testing.T) {
 	dir := t.TempDir()
 	open(t, journal.Options{Dir: dir})
 	_, err := journal.Open(t.Context(), journal.Options{Dir: dir})
@@ -258,7 +258,7 @@ func TestAChunkWithADamagedHeaderCostsOnlyItsOwnRecords(t *testing.T) {
 	}
 }
 
-func TestANewerFormatAndForeignChunksAreRefused(t *testing.T) {
+func TestR9ChunksOfAnotherJournalAreRefused(t *testing.T) {
 	one, other := t.TempDir(), t.TempDir()
 	fill(t, one, "a", 3)
 	fill(t, other, "b", 30)
@@ -272,7 +272,7 @@ func TestANewerFormatAndForeignChunksAreRefused(t *testing.T) {
 	}
 }
 
-func TestOpenSaysWhyADirectoryCannotBeUsed(t *testing.T) {
+func TestR9OpenSaysWhyADirectoryCannotBeUsed(t *testing.T) {
 	occupied := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(occupied, nil, 0o600); err != nil {
 		t.Fatal(err)
