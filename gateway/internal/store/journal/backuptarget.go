@@ -33,14 +33,14 @@ func (b *backup) openTarget(dir string, now time.Time) error {
 	if err := b.fs.SyncDir(dir); err != nil {
 		return err
 	}
-	if err := removeLeftovers(b.fs, b.to); err != nil {
-		return err
-	}
 	b.target, err = wal.List(b.fs, b.to)
 	if err != nil {
 		return err
 	}
-	return b.compare()
+	if err := b.compare(); err != nil {
+		return err
+	}
+	return removeLeftovers(b.fs, b.to)
 }
 
 // same reports whether two names are of one directory.
