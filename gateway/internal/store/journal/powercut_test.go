@@ -1,6 +1,8 @@
 package journal_test
 
 import (
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"daybook.dev/internal/wal/waltest"
@@ -11,8 +13,13 @@ import (
 // time the power is cut again while the journal is opened.
 func cutEverywhere(t *testing.T, seed uint64, steps int, keep waltest.Keep) (cuts int) {
 	t.Helper()
+	return cutEach(t, func(n int) *world { return newWorld(t, seed+uint64(n)) }, steps, keep)
+}
+
+func cutEach(t *testing.T, newWorld func(n int) *world, steps int, keep waltest.Keep) (cuts int) {
+	t.Helper()
 	for n := 1; ; n++ {
-		w := newWorld(t, seed+uint64(n))
+		w := newWorld(n)
 		w.disk.CutAfter(n)
 		w.work(steps, shutDown)
 		w.close()
@@ -59,4 +66,29 @@ func TestR3PartialPersistenceLosesNothingAcknowledged(t *testing.T) {
 		}
 	}
 	t.Logf("%d power cuts", cuts)
+}
+
+// Large chunks are written over zeros made in advance.
+func TestR3PowerLossInRoomMadeInAdvanceLosesNothingAcknowledged(t *testing.T) {
+	seed := newSeed(t)
+	var roomy atomic.Bool
+	for range size(1, 5) {
+		cuts := cutEach(t, func(n int) *world {
+			w := newWorld(t, seed+uint64(n))
+			w.options.ChunkBytes = 1 << 20
+			w.lengths = [5]int{0, 3000, 40_000, 150_000, 300_000}
+			w.disk.Fail(func(op waltest.Operation) error {
+				if op.Kind == waltest.Rename && strings.HasSuffix(op.Name, "room.tmp") {
+					roomy.Store(true)
+				}
+				return nil
+			})
+			return w
+		}, size(12, 60), waltest.Sectors)
+		t.Logf("%d power cuts", cuts)
+		seed += 1_000_000
+	}
+	if !roomy.Load() {
+		t.Error("no chunk was written into room made in advance")
+	}
 }

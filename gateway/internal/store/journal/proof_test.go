@@ -237,11 +237,13 @@ type world struct {
 	journal *journal.Journal // nil when it could not be opened
 	book    *book
 	events  int
+	lengths [5]int // of the events' texts
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
 	return &world{
 		t: t, chance: rand.New(rand.NewPCG(seed, 1)), disk: waltest.NewDisk(seed), book: newBook(),
+		lengths: [5]int{0, 30, 400, 3000, 9000},
 		options: journal.Options{Dir: "/data", ChunkBytes: wal.DataStart + 8000, Now: justAfter},
 	}
 }
@@ -282,7 +284,7 @@ func (w *world) batch() []store.Record {
 			text = "other"
 		}
 		// The length depends on the number: a repetition has the same content.
-		records[i] = event(fmt.Sprintf("e-%d", n), text, []int{0, 30, 400, 3000, 9000}[n%5])
+		records[i] = event(fmt.Sprintf("e-%d", n), text, w.lengths[n%5])
 	}
 	return records
 }
