@@ -28,7 +28,7 @@ func seeds() uint64 {
 	if os.Getenv("DAYBOOK_LAB") != "" {
 		return 5_000
 	}
-	return 80
+	return 30
 }
 
 func TestTheReaderWrittenFromTheDocumentAgreesWithTheJournal(t *testing.T) {
