@@ -293,7 +293,7 @@ func TestReadersOfRemovedChunksGoOnWithTheOldestKept(t *testing.T) {
 			}
 		}
 	}()
-	for i := range 200 {
+	for i := range 100 {
 		statuses(t, j, received(fmt.Sprint(i), 4))
 	}
 	close(stop)
