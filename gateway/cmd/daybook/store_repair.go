@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"daybook.dev/gateway/internal/store/evidence"
 	"daybook.dev/gateway/internal/store/journal"
 )
 
@@ -15,7 +16,8 @@ func newStoreRepair(a *app) *cobra.Command {
 		Short: "Write a copy with everything that is whole",
 		Long: "Read the data directory and write every whole record, with the position it has, to NEWDIR, a\n" +
 			"new data directory that a gateway can start in. What is damaged is named and left out; the copy\n" +
-			"states which positions are missing, so it verifies clean. The source is only read.\n\n" +
+			"states which positions are missing, so it verifies clean. The source is only read. Tamper\n" +
+			"evidence is copied; keys and tokens are not.\n\n" +
 			"Stop the gateway first: what it stores after the copy was made is not in it. Positions that it\n" +
 			"gives meanwhile are not confused with the copy's, which begins the next epoch.\n\n" +
 			"With -o json one object {\"damage\":{…}} per damage, as `daybook store verify` prints, and then\n" +
@@ -42,15 +44,15 @@ func (a *app) storeRepair(to string) error {
 	if err != nil {
 		return err
 	}
+	tree, covered, treeErr := evidence.Take(c.Data)
 	var printing error
-	progress := a.progress("repaired")
 	source, repaired, err := journal.Repair(c.Data, to, journal.CopyOptions{
 		Found: func(d journal.Damage) {
 			if printing == nil {
 				printing = a.printDamage(d)
 			}
 		},
-		Progress: progress,
+		Progress: a.progress("repaired"),
 	})
 	if err != nil {
 		return err
@@ -58,10 +60,17 @@ func (a *app) storeRepair(to string) error {
 	if printing != nil {
 		return printing
 	}
-	return a.printCopy(to, repaired, struct {
+	if covered {
+		treeErr = tree.CopyTo(to)
+	}
+	err = a.printCopy(to, repaired, struct {
 		LeftOut uint64 `json:"left_out_records"`
 		reportRow
 	}{source.Damaged, reportRowOf(to, repaired)})
+	if err == nil && treeErr != nil {
+		err = fmt.Errorf("the copy is good, but without its tamper evidence: %w", treeErr)
+	}
+	return err
 }
 
 // printCopy prints what a copy holds; as JSON it is row.
