@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"daybook.dev/gateway/internal/store/evidence"
@@ -41,23 +44,13 @@ func (a *app) storeBackup(to string) error {
 	if err != nil {
 		return err
 	}
-	var printing error
-	result, err := journal.Backup(c.Data, to, journal.CopyOptions{
-		Found: func(d journal.Damage) {
-			if printing == nil {
-				printing = a.printDamage(d)
-			}
-		},
-		Progress: a.progress("copied"),
-	})
-	if err == nil && covered {
-		err = tree.CopyTo(to)
+	damaged := damageList{app: a}
+	result, err := journal.Backup(c.Data, to, journal.CopyOptions{Found: damaged.add, Progress: a.progress("copied")})
+	if covered && (err == nil || damaged.places > 0) { // a damaged journal is copied too
+		err = errors.Join(err, tree.CopyTo(to))
 	}
-	if err != nil {
+	if err := cmp.Or(err, damaged.err); err != nil {
 		return err
-	}
-	if printing != nil {
-		return printing
 	}
 	a.hint("%d chunks copied, %d there already", result.Copied, result.Kept)
 	return a.printCopy(to, result.Backup, struct {

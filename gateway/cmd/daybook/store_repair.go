@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -45,20 +46,10 @@ func (a *app) storeRepair(to string) error {
 		return err
 	}
 	tree, covered, treeErr := evidence.Take(c.Data)
-	var printing error
-	source, repaired, err := journal.Repair(c.Data, to, journal.CopyOptions{
-		Found: func(d journal.Damage) {
-			if printing == nil {
-				printing = a.printDamage(d)
-			}
-		},
-		Progress: a.progress("repaired"),
-	})
-	if err != nil {
+	damaged := damageList{app: a}
+	source, repaired, err := journal.Repair(c.Data, to, journal.CopyOptions{Found: damaged.add, Progress: a.progress("repaired")})
+	if err := cmp.Or(err, damaged.err); err != nil {
 		return err
-	}
-	if printing != nil {
-		return printing
 	}
 	if covered {
 		treeErr = tree.CopyTo(to)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/spf13/cobra"
 
 	"daybook.dev/gateway/internal/store/evidence"
@@ -72,15 +74,21 @@ func (a *app) storeVerify(o evidenceOptions) error {
 
 // verifyJournal reads the whole journal and prints what is damaged.
 func (a *app) verifyJournal(data string) (problems int, r journal.Report, err error) {
-	var printing error
-	r, err = journal.Verify(data, func(d journal.Damage) {
-		problems++
-		if printing == nil {
-			printing = a.printDamage(d)
-		}
-	})
-	if err == nil {
-		err = printing
+	damaged := damageList{app: a}
+	r, err = journal.Verify(data, damaged.add)
+	return damaged.places, r, cmp.Or(err, damaged.err)
+}
+
+// A damageList prints damage as it is found.
+type damageList struct {
+	app    *app
+	places int
+	err    error // the first that printing met
+}
+
+func (l *damageList) add(d journal.Damage) {
+	l.places++
+	if l.err == nil {
+		l.err = l.app.printDamage(d)
 	}
-	return problems, r, err
 }
