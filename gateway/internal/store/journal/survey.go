@@ -88,13 +88,23 @@ func (s *survey) walk(v visitor) error {
 		}
 		s.report.Store, s.report.Epoch = fmt.Sprintf("%x", c.Store), c.Epoch
 		s.between(c)
-		if err := s.visit(c, v); err != nil {
+		err := s.visit(c, v)
+		if errors.Is(err, errRemoved) {
+			// A gateway that runs has removed it since it was listed, as one of
+			// the oldest: what follows has nothing before it.
+			s.report.Chunks, s.report.Bytes, s.next = s.report.Chunks-1, s.report.Bytes-c.Size, 0
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}
 	s.report.Damaged += s.headers
 	return nil
 }
+
+// errRemoved means that a chunk is gone since it was listed.
+var errRemoved = errors.New("removed")
 
 func (s *survey) visit(c *wal.Listed, v visitor) error {
 	before := s.report.Damaged
@@ -135,6 +145,9 @@ func (s *survey) between(c *wal.Listed) {
 
 func (s *survey) walkChunk(c *wal.Listed, visit func(wal.Record, store.Entry) error) error {
 	file, err := s.fs.Open(c.Name)
+	if errors.Is(err, os.ErrNotExist) {
+		return errRemoved
+	}
 	if err != nil {
 		return err
 	}
