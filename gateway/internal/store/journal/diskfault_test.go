@@ -69,7 +69,7 @@ func failEverywhere(t *testing.T, seed uint64, concerns func(waltest.Operation) 
 		w := newWorld(t, seed+uint64(n))
 		s := &spell{concerns: concerns, n: n, many: many, err: err}
 		w.disk.Fail(s.decide)
-		w.work(size(20, 60), stayOpen)
+		w.work(size(14, 60), stayOpen)
 		w.disk.Fail(nil)
 		w.requireResumes()
 		w.requireGivenUp()

@@ -191,7 +191,7 @@ func (e *episode) finish() {
 // TestR11 compares the journal, under random options, with a list: after every
 // step the two are equal.
 func TestR11AJournalIsEqualToAListOverRandomSteps(t *testing.T) {
-	seed, total := newSeed(t), size(15_000, 2_000_000)
+	seed, total := newSeed(t), size(6_000, 2_000_000)
 	for done := 0; done < total; done += 1500 {
 		e := newEpisode(t, seed)
 		for range 1500 {

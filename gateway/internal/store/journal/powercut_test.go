@@ -13,12 +13,13 @@ import (
 // time the power is cut again while the journal is opened.
 func cutEverywhere(t *testing.T, seed uint64, steps int, keep waltest.Keep) (cuts int) {
 	t.Helper()
-	return cutEach(t, func(n int) *world { return newWorld(t, seed+uint64(n)) }, steps, keep)
+	return cutEvery(t, 1, func(n int) *world { return newWorld(t, seed+uint64(n)) }, steps, keep)
 }
 
-func cutEach(t *testing.T, newWorld func(n int) *world, steps int, keep waltest.Keep) (cuts int) {
+// cutEvery looks at every so many operations only.
+func cutEvery(t *testing.T, every int, newWorld func(n int) *world, steps int, keep waltest.Keep) (cuts int) {
 	t.Helper()
-	for n := 1; ; n++ {
+	for n := 1; ; n += every {
 		w := newWorld(n)
 		w.disk.CutAfter(n)
 		w.work(steps, shutDown)
@@ -28,7 +29,7 @@ func cutEach(t *testing.T, newWorld func(n int) *world, steps int, keep waltest.
 		}
 		first, untouched := w.disk, w.hears()
 		w.disk = w.disk.Restart(keep)
-		if n%2 == 0 {
+		if w.chance.IntN(2) == 0 {
 			w.disk.CutAfter(1 + w.chance.IntN(12))
 			_ = w.open()
 			w.close()
@@ -48,8 +49,8 @@ func cutEach(t *testing.T, newWorld func(n int) *world, steps int, keep waltest.
 // synced survives, names included.
 func TestR2PowerLossAtAnyOperationLosesNothingAcknowledged(t *testing.T) {
 	seed, cuts := newSeed(t), 0
-	for range size(1, 5) {
-		cuts += cutEverywhere(t, seed, size(20, 60), waltest.Nothing)
+	for range size(1, 3) {
+		cuts += cutEverywhere(t, seed, size(16, 60), waltest.Nothing)
 		seed += 1_000_000
 	}
 	t.Logf("%d power cuts", cuts)
@@ -59,9 +60,9 @@ func TestR2PowerLossAtAnyOperationLosesNothingAcknowledged(t *testing.T) {
 // part survives, in any order: pages of files, names, and within a page sectors.
 func TestR3PartialPersistenceLosesNothingAcknowledged(t *testing.T) {
 	seed, cuts := newSeed(t), 0
-	for range size(1, 5) {
+	for range size(1, 3) {
 		for _, keep := range []waltest.Keep{waltest.Pages, waltest.Sectors} {
-			cuts += cutEverywhere(t, seed, size(20, 60), keep)
+			cuts += cutEverywhere(t, seed, size(16, 60), keep)
 			seed += 1_000_000
 		}
 	}
@@ -72,8 +73,8 @@ func TestR3PartialPersistenceLosesNothingAcknowledged(t *testing.T) {
 func TestR3PowerLossInRoomMadeInAdvanceLosesNothingAcknowledged(t *testing.T) {
 	seed := newSeed(t)
 	var roomy atomic.Bool
-	for range size(1, 5) {
-		cuts := cutEach(t, func(n int) *world {
+	for range size(1, 3) {
+		cuts := cutEvery(t, size(5, 1), func(n int) *world {
 			w := newWorld(t, seed+uint64(n))
 			w.options.ChunkBytes = 1 << 20
 			w.lengths = [5]int{0, 3000, 40_000, 150_000, 300_000}

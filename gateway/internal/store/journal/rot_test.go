@@ -237,7 +237,7 @@ func step(whole []byte, at int) int {
 	if !inLab() && len(whole) > wal.DataStart && at < wal.DataStart && at%4096 >= 128 {
 		return min(509, 4096-at%4096)
 	}
-	return size(5, 1)
+	return size(11, 1)
 }
 
 // TestR5 flips bits in every byte of files of every kind.
@@ -266,7 +266,7 @@ func TestR5ZerosCostOnlyTheRecordsTheyCoverAndAreNamed(t *testing.T) {
 	r, planted := newRotting(t), 0
 	r.eachFile(func(file string, whole []byte) {
 		for _, n := range []int{1, 64, 512, 4096} {
-			for at := 0; at < len(whole); at += max(step(whole, at), n/size(8, 32)) {
+			for at := 0; at < len(whole); at += max(step(whole, at), n/size(3, 32)) {
 				content := slices.Clone(whole)
 				to := min(at+n, len(whole))
 				clear(content[at:to])
@@ -294,7 +294,7 @@ func TestR5ATruncatedFileCostsOnlyWhatWasCutOffAndIsNamed(t *testing.T) {
 func TestR5ADamagedJournalOpensAndCountsEachLossOnce(t *testing.T) {
 	r := newRotting(t)
 	r.eachFile(func(file string, whole []byte) {
-		for at := 0; at < len(whole); at += size(61, 7) {
+		for at := 0; at < len(whole); at += size(199, 7) {
 			content := slices.Clone(whole)
 			content[at] ^= 0x10
 			w := wound{file: file, from: int64(at), to: int64(at + 1), content: content}

@@ -21,7 +21,7 @@ import (
 // others are refused at once and told when to come again, and afterwards
 // everything that was let in is there.
 func TestR8AStalledDiskShedsLoadAndAnswersNothingEarly(t *testing.T) {
-	for _, stall := range []time.Duration{100 * time.Millisecond, time.Second, 5 * time.Second} {
+	for _, stall := range []time.Duration{100 * time.Millisecond, 5 * time.Second} {
 		t.Run(stall.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { requireShedding(t, stall) })
 		})
@@ -40,14 +40,15 @@ func requireShedding(t *testing.T, stall time.Duration) {
 		}
 		return nil
 	})
-	const appends, bytes = 200, 1 << 20
+	const appends, bytes = 120, 1 << 20
+	metadata := []byte(`"` + strings.Repeat("x", bytes) + `"`)
 	var taken, shed atomic.Int64
 	var sending sync.WaitGroup
 	start := time.Now()
 	for i := range appends {
 		sending.Go(func() {
 			r := storetest.Event("c", fmt.Sprint(i))
-			r.Event.Metadata = []byte(`"` + strings.Repeat("x", bytes) + `"`)
+			r.Event.Metadata = metadata
 			receipts, err := j.Append(t.Context(), []store.Record{r})
 			switch {
 			case err == nil && receipts[0].Status == daybook.Stored:
