@@ -22,7 +22,7 @@ func (a *app) printStat(c serve.Config, r journal.Report) error {
 			forecast
 		}{reportRowOf(c.Data, r), f})
 	}
-	return a.printReport(c.Data, r, false, [2]string{"room", f.sentence(c.Journal)})
+	return a.printReport(c.Data, r, false, [2]string{"room", f.sentence()})
 }
 
 // A forecast says for how long there is room, at the rate of the events kept.
@@ -65,7 +65,7 @@ func forecastOf(j serve.Journal, r journal.Report, free int64) forecast {
 }
 
 // sentence says it for people.
-func (f forecast) sentence(j serve.Journal) string {
+func (f forecast) sentence() string {
 	if f.BytesPerDay == nil {
 		return "not known yet for how long: the events kept span less than an hour"
 	}

@@ -32,7 +32,7 @@ func TestTheForecastSaysForHowLongThereIsRoom(t *testing.T) {
 		"an old journal with hardly events": {report(9000, 700*oneDay), 100 * gb, "12 B a day"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := forecastOf(limits, c.report, c.free).sentence(limits); !strings.Contains(got, c.want) {
+			if got := forecastOf(limits, c.report, c.free).sentence(); !strings.Contains(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})

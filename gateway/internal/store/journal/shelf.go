@@ -64,7 +64,7 @@ func (s *sealed) look(items []item) {
 }
 
 // withLoose returns s with g, in the place of what was known of its chunk.
-func (s sealed) withLoose(g generation) sealed {
+func (s *sealed) withLoose(g generation) sealed {
 	next := s.without(func(old generation) bool { return old.chunk == g.chunk })
 	next.loose = append(next.loose, g)
 	return next
@@ -72,7 +72,7 @@ func (s sealed) withLoose(g generation) sealed {
 
 // shelve returns s with g on a shelf, and the filter its keys have to be
 // entered into before anybody relies on that.
-func (s sealed) shelve(g generation) (sealed, filter) {
+func (s *sealed) shelve(g generation) (sealed, filter) {
 	next := s.without(func(old generation) bool { return old.chunk == g.chunk })
 	n := g.keys.keys()
 	last := len(next.shelves) - 1
@@ -93,7 +93,7 @@ func (s sealed) shelve(g generation) (sealed, filter) {
 
 // without returns a copy of s without the generations that gone says, and
 // without empty shelves.
-func (s sealed) without(gone func(generation) bool) sealed {
+func (s *sealed) without(gone func(generation) bool) sealed {
 	next := sealed{loose: kept(s.loose, gone), shelves: make([]shelf, 0, len(s.shelves)+1)}
 	for _, old := range s.shelves {
 		old.members = kept(old.members, gone)
@@ -115,7 +115,7 @@ func kept(all []generation, gone func(generation) bool) []generation {
 }
 
 // each calls use with every generation.
-func (s sealed) each(use func(generation)) {
+func (s *sealed) each(use func(generation)) {
 	for _, g := range s.loose {
 		use(g)
 	}
