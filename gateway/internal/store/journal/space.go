@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -100,7 +101,7 @@ func (s *space) refuse(why string, u usage) {
 	switch was := s.refusing != nil; {
 	case why != "" && !was:
 		s.log.Error("journal has no room: new events are refused", "why", why, "bytes", u.taken, "free", u.free)
-		s.refusing = diskFull("the store has no room: "+why, nil)
+		s.refusing = diskFull("the store has no room", errors.New(why)) // why is for the operator
 	case why == "" && was:
 		s.log.Info("journal has room again: events are taken", "bytes", u.taken, "free", u.free)
 		s.refusing = nil
