@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/store"
@@ -16,6 +17,17 @@ import (
 	"daybook.dev/internal/wal"
 )
 
+// eventsOfTheFirstVersion are those in testdata.
+func eventsOfTheFirstVersion() []store.Record {
+	received := time.Date(2026, 11, 21, 9, 0, 0, 123456789, time.UTC)
+	records := storetest.Events("a", 30)
+	for i := range records {
+		records[i].Received = received.Add(time.Duration(i) * time.Second)
+		records[i].Event.Time = received.Add(-time.Minute)
+	}
+	return records
+}
+
 // TestR19 reads the journal in testdata, which the first version of the format
 // wrote and which is never written again.
 func TestR19AJournalOfTheFirstVersionIsReadAndContinued(t *testing.T) {
@@ -23,9 +35,10 @@ func TestR19AJournalOfTheFirstVersionIsReadAndContinued(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS("testdata/version1")); err != nil {
 		t.Fatal(err)
 	}
-	want := storetest.Events("a", 30)
+	want := eventsOfTheFirstVersion()
 	verifyClean(t, dir)
-	j := open(t, journal.Options{Dir: dir, Now: justAfter})
+	last := want[len(want)-1].Received
+	j := open(t, journal.Options{Dir: dir, Now: func() time.Time { return last.Add(time.Minute) }})
 	entries := storetest.ReadAll(t, j, 7)
 	if len(entries) != len(want) {
 		t.Fatalf("%d events are there", len(entries))
