@@ -49,7 +49,7 @@ func cutEvery(t *testing.T, every int, newWorld func(n int) *world, steps int, k
 // synced survives, names included.
 func TestR2PowerLossAtAnyOperationLosesNothingAcknowledged(t *testing.T) {
 	seed, cuts := newSeed(t), 0
-	for range size(1, 3) {
+	for range size(1, 2) {
 		cuts += cutEverywhere(t, seed, size(16, 60), waltest.Nothing)
 		seed += 1_000_000
 	}
@@ -60,7 +60,7 @@ func TestR2PowerLossAtAnyOperationLosesNothingAcknowledged(t *testing.T) {
 // part survives, in any order: pages of files, names, and within a page sectors.
 func TestR3PartialPersistenceLosesNothingAcknowledged(t *testing.T) {
 	seed, cuts := newSeed(t), 0
-	for range size(1, 3) {
+	for range size(1, 2) {
 		for _, keep := range []waltest.Keep{waltest.Pages, waltest.Sectors} {
 			cuts += cutEverywhere(t, seed, size(16, 60), keep)
 			seed += 1_000_000
@@ -73,7 +73,7 @@ func TestR3PartialPersistenceLosesNothingAcknowledged(t *testing.T) {
 func TestR3PowerLossInRoomMadeInAdvanceLosesNothingAcknowledged(t *testing.T) {
 	seed := newSeed(t)
 	var roomy atomic.Bool
-	for range size(1, 3) {
+	for range size(1, 2) {
 		cuts := cutEvery(t, size(5, 1), func(n int) *world {
 			w := newWorld(t, seed+uint64(n))
 			w.options.ChunkBytes = 1 << 20
