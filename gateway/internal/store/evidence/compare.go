@@ -60,7 +60,11 @@ type comparison struct {
 	start   uint64 // sequence of the first record compared; zero: none yet
 	next    uint64 // sequence of the next leaf
 	changed []changedRecord
+	removed []run
 }
+
+// A run is sequences that follow each other.
+type run struct{ first, last uint64 }
 
 // A changedRecord is one whose leaf is another.
 type changedRecord struct {
@@ -87,6 +91,7 @@ func (c *checker) records() error {
 	if err := m.rest(kept); err != nil && !errors.Is(err, errLeaves) {
 		return err
 	}
+	m.gone(kept)
 	m.places()
 	// Those before the first that a chunk states are retention's.
 	c.result.Gone = min(max(kept.From, newest.First)-newest.First, uint64(newest.Size))
@@ -143,10 +148,31 @@ func (m *comparison) missing(end uint64) error {
 			return errLeaves
 		}
 		if want != gap {
-			m.found(Removed, m.next, "the record is no longer there")
+			m.remove(m.next)
 		}
 	}
 	return nil
+}
+
+func (m *comparison) remove(sequence uint64) {
+	if n := len(m.removed); n > 0 && m.removed[n-1].last+1 == sequence {
+		m.removed[n-1].last = sequence
+		return
+	}
+	m.removed = append(m.removed, run{sequence, sequence})
+}
+
+// gone names the records that are missing, but for those that retention has
+// removed while the others were read.
+func (m *comparison) gone(kept Kept) {
+	for _, r := range m.removed {
+		switch first := max(r.first, kept.From); {
+		case first == r.last:
+			m.found(Removed, first, "the record is no longer there")
+		case first < r.last:
+			m.found(Removed, first, "the records from here to sequence %d are no longer there", r.last)
+		}
+	}
 }
 
 // rest looks at what no record was compared with: the sequences that the

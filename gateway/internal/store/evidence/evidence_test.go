@@ -176,6 +176,27 @@ func TestHashesOutliveTheRecordsThatRetentionRemoves(t *testing.T) {
 	}
 }
 
+func TestRetentionMayRemoveRecordsWhileTheyAreCompared(t *testing.T) {
+	b := newBook(t)
+	c := b.write("a", 30)
+	chunks := b.chunks()
+	r, err := evidence.Check{
+		Data: b.dir, Checkpoint: c, Key: b.key.Verifier,
+		Records: func(each func(wal.Record) error) (evidence.Kept, error) {
+			return b.records(func(r wal.Record) error {
+				os.Remove(chunks[0]) // which is being read, and two that are not yet
+				os.Remove(chunks[1])
+				os.Remove(chunks[2])
+				return each(r)
+			})
+		},
+		Found: func(f evidence.Finding) { t.Error(f) },
+	}.Run()
+	if err != nil || r.Gone == 0 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
 func TestATreeThatBeginsLateCoversWhatIsKept(t *testing.T) {
 	b := newBook(t)
 	j := b.open()

@@ -90,6 +90,9 @@ func (b *backup) plan() error {
 	}
 	for _, c := range listed {
 		file, err := b.fs.Open(c.Name)
+		if errors.Is(err, os.ErrNotExist) && len(b.chunks) == 0 {
+			continue // a gateway that runs has removed the oldest since
+		}
 		if err != nil {
 			return err
 		}

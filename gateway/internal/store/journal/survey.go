@@ -92,7 +92,7 @@ func (s *survey) walk(v visitor) error {
 		if errors.Is(err, errRemoved) {
 			// A gateway that runs has removed it since it was listed, as one of
 			// the oldest: what follows has nothing before it.
-			s.report.Chunks, s.report.Bytes, s.next = s.report.Chunks-1, s.report.Bytes-c.Size, 0
+			s.report.Chunks, s.report.Bytes, s.report.Begin, s.next = s.report.Chunks-1, s.report.Bytes-c.Size, 0, 0
 			continue
 		}
 		if err != nil {
@@ -108,12 +108,7 @@ var errRemoved = errors.New("removed")
 
 func (s *survey) visit(c *wal.Listed, v visitor) error {
 	before := s.report.Damaged
-	if v.begin != nil {
-		if err := v.begin(c); err != nil {
-			return err
-		}
-	}
-	if err := s.walkChunk(c, v.record); err != nil {
+	if err := s.walkChunk(c, v); err != nil {
 		return fmt.Errorf("journal: %s: %w", c.Name, err)
 	}
 	if v.end == nil {
@@ -143,7 +138,7 @@ func (s *survey) between(c *wal.Listed) {
 	}
 }
 
-func (s *survey) walkChunk(c *wal.Listed, visit func(wal.Record, store.Entry) error) error {
+func (s *survey) walkChunk(c *wal.Listed, v visitor) error {
 	file, err := s.fs.Open(c.Name)
 	if errors.Is(err, os.ErrNotExist) {
 		return errRemoved
@@ -152,6 +147,11 @@ func (s *survey) walkChunk(c *wal.Listed, visit func(wal.Record, store.Entry) er
 		return err
 	}
 	defer func() { _ = file.Close() }()
+	if v.begin != nil {
+		if err := v.begin(c); err != nil {
+			return err
+		}
+	}
 	scan := wal.Scan(file, *c)
 	scan.Damaged = func(lost wal.Damage) { s.lost(c, lost) }
 	if s.flawed != nil {
@@ -169,10 +169,10 @@ func (s *survey) walkChunk(c *wal.Listed, visit func(wal.Record, store.Entry) er
 		}
 		e := store.Entry{Position: store.Position(r.Sequence), Record: record}
 		s.report.count(e)
-		if visit == nil {
+		if v.record == nil {
 			continue
 		}
-		if err := visit(r, e); err != nil {
+		if err := v.record(r, e); err != nil {
 			return err
 		}
 	}
