@@ -26,7 +26,7 @@ import (
 // with DAYBOOK_LAB=1.
 func seeds() uint64 {
 	if os.Getenv("DAYBOOK_LAB") != "" {
-		return 5_000
+		return 2_000
 	}
 	return 30
 }
