@@ -13,10 +13,10 @@ import (
 	"daybook.dev/internal/wal/waltest"
 )
 
-// written makes a file, syncs it and its name, and returns it open.
-func written(t *testing.T, d *waltest.Disk, name, content string) wal.File {
+// written makes the file /a, syncs it and its name, and returns it open.
+func written(t *testing.T, d *waltest.Disk, content string) wal.File {
 	t.Helper()
-	f, err := d.Create(name)
+	f, err := d.Create("/a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func content(t *testing.T, d *waltest.Disk, name string) string {
 
 func TestOnlyWhatWasSyncedSurvivesAPowerCut(t *testing.T) {
 	d := waltest.NewDisk(1)
-	f := written(t, d, "/a", "synced")
+	f := written(t, d, "synced")
 	put(t, f, " and not", 6)
 	if _, err := d.Create("/b"); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestOnlyWhatWasSyncedSurvivesAPowerCut(t *testing.T) {
 
 func TestWhatAProcessLeavesIsThereAndStillNotSynced(t *testing.T) {
 	d := waltest.NewDisk(1)
-	put(t, written(t, d, "/a", "synced"), "written", 0)
+	put(t, written(t, d, "synced"), "written", 0)
 	next := d.Restart(waltest.Everything)
 	if got := content(t, next, "/a"); got != "written" {
 		t.Errorf("the next process reads %q", got)
@@ -91,7 +91,7 @@ func TestEveryPartOfTheUnsyncedSurvivesOrNot(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(400) {
 		d := waltest.NewDisk(seed)
-		f := written(t, d, "/a", "")
+		f := written(t, d, "")
 		put(t, f, string(bytes.Repeat([]byte{'x'}, 4096)), 0)
 		put(t, f, string(bytes.Repeat([]byte{'y'}, 4096)), 4096)
 		if _, err := d.Create("/b"); err != nil {
@@ -119,7 +119,7 @@ func TestAFailedSyncLosesForGoodWhatReadsStillSee(t *testing.T) {
 	lost := false
 	for seed := range uint64(50) {
 		d := waltest.NewDisk(seed)
-		f := written(t, d, "/a", "before")
+		f := written(t, d, "before")
 		put(t, f, "behind", 0)
 		d.Fail(func(op waltest.Operation) error {
 			if op.Kind == waltest.Sync {
@@ -146,7 +146,7 @@ func TestAFailedSyncLosesForGoodWhatReadsStillSee(t *testing.T) {
 
 func TestTheLastOperationBeforeACutIsDone(t *testing.T) {
 	d := waltest.NewDisk(1)
-	f := written(t, d, "/a", "")
+	f := written(t, d, "")
 	d.CutAfter(2)
 	put(t, f, "kept", 0)
 	if err := f.Sync(); err != nil || !d.Cut() {
@@ -159,7 +159,7 @@ func TestTheLastOperationBeforeACutIsDone(t *testing.T) {
 
 func TestALimitedDiskTakesWhatFits(t *testing.T) {
 	d := waltest.NewDisk(1)
-	f := written(t, d, "/a", "1234")
+	f := written(t, d, "1234")
 	d.Limit(6)
 	if n, err := f.WriteAt([]byte("5678"), 4); n != 2 || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("wrote %d, %v", n, err)

@@ -87,7 +87,7 @@ func TestChildOpens(t *testing.T) {
 	if _, newest := j.Bounds(); newest < 1000 {
 		t.Fatalf("newest is %d", newest)
 	}
-	fmt.Printf("opened: %.3f s, %d kB, %d keys\n", took.Seconds(), peakMemory(t), j.Stats().DedupKeys)
+	fmt.Fprintf(os.Stdout, "opened: %.3f s, %d kB, %d keys\n", took.Seconds(), peakMemory(t), j.Stats().DedupKeys)
 }
 
 // peakMemory is the most memory this process ever had, in kB.

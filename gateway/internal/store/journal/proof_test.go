@@ -225,7 +225,7 @@ func (p *page) matches(r store.Record) bool {
 // event returns a record whose metadata has about n bytes that depend on text.
 func event(id, text string, n int) store.Record {
 	r := storetest.Event("c", id)
-	r.Event.Metadata = []byte(fmt.Sprintf(`{"text":%q,"pad":"%s"}`, text, strings.Repeat("x", n)))
+	r.Event.Metadata = []byte(fmt.Sprintf(`{"text":%q,"pad":%q}`, text, strings.Repeat("x", n)))
 	sum := sha256.Sum256(r.Event.Metadata)
 	copy(r.Digest[:], sum[:])
 	return r

@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -93,10 +94,7 @@ func requireStatus(t *testing.T, j *journal.Journal, r store.Record, want ...day
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, status := range want {
-		if receipts[0].Status == status {
-			return
-		}
+	if !slices.Contains(want, receipts[0].Status) {
+		t.Errorf("%s is %v, want one of %v", r.Event.ID, receipts[0].Status, want)
 	}
-	t.Errorf("%s is %v, want one of %v", r.Event.ID, receipts[0].Status, want)
 }
