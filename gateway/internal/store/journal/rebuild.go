@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -10,13 +11,16 @@ import (
 // loadKeys enters the keys of the sealed chunks into the index: from the key
 // files, and from the chunk itself where there is no good one. First come those
 // of chunks that are gone.
-func (j *Journal) loadKeys(sealed []wal.Listed, now time.Time) error {
+func (j *Journal) loadKeys(chunks []wal.Listed, now time.Time) error {
 	cutoff := now.Add(-j.index.window).UnixNano()
-	if err := j.loadOrphans(sealed, cutoff); err != nil {
+	names, err := j.options.FS.Names(j.index.files.dir)
+	if err != nil {
 		return err
 	}
-	for i := range sealed {
-		c := &sealed[i]
+	j.index.sealed.Store(&sealed{expected: j.index.files.expect(names, cutoff)})
+	j.loadOrphans(names, chunks, cutoff)
+	for i := range chunks {
+		c := &chunks[i]
 		if c.ID == j.index.chunk {
 			continue // its keys are in memory, and its file is about to be written
 		}
@@ -30,14 +34,10 @@ func (j *Journal) loadKeys(sealed []wal.Listed, now time.Time) error {
 
 // loadOrphans enters the keys of chunks that were removed. A file that cannot be
 // read is of no use to anybody: nothing is left to make it again from.
-func (j *Journal) loadOrphans(sealed []wal.Listed, cutoff int64) error {
-	names, err := j.options.FS.Names(j.index.files.dir)
-	if err != nil {
-		return err
-	}
+func (j *Journal) loadOrphans(names []string, chunks []wal.Listed, cutoff int64) {
 	for _, name := range names {
 		id, ok := wal.ParseName(name, keysSuffix)
-		if !ok || slices.ContainsFunc(sealed, func(c wal.Listed) bool { return c.ID == id }) {
+		if !ok || slices.ContainsFunc(chunks, func(c wal.Listed) bool { return c.ID == id }) {
 			continue
 		}
 		j.index.orphan(id)
@@ -46,7 +46,23 @@ func (j *Journal) loadOrphans(sealed []wal.Listed, cutoff int64) error {
 				"chunk", id, "err", err)
 		}
 	}
-	return nil
+}
+
+// expect is how many keys the named key files have within the window, and some
+// to come: made for all of them one shelf does, and one look into memory for a
+// key.
+func (k keyFiles) expect(names []string, cutoff int64) (keys int) {
+	for _, name := range names {
+		id, ok := wal.ParseName(name, keysSuffix)
+		if !ok {
+			continue
+		}
+		// Only the header is read; who opens the file says what is wrong with it.
+		if f, err := k.open(id, math.MaxInt64); err == nil && f.newest >= cutoff {
+			keys += f.count
+		}
+	}
+	return keys + keys/4
 }
 
 // load opens the key file of a chunk and puts it on a shelf, unless it is older

@@ -4,7 +4,7 @@ package journal
 // thousand, would cost the writer more than everything else it does. So the
 // chunks stand on shelves, each with one filter over all its chunks' keys; only
 // when that says perhaps are the chunks' own filters asked. At ten million
-// keys a new key costs three looks into memory.
+// keys a new key costs one to three looks into memory.
 
 // Shelves grow fourfold from the first size to the last, so that few keys take
 // little memory and many keys take few shelves.
@@ -16,8 +16,9 @@ const (
 // A sealed is what is known of the chunks that are no longer written. It is
 // never changed, but for bits added to filters.
 type sealed struct {
-	loose   []generation // not on a shelf yet, oldest first
-	shelves []shelf      // oldest first
+	expected int          // keys the first shelf is made for, at least; known at a start
+	loose    []generation // not on a shelf yet, oldest first
+	shelves  []shelf      // oldest first
 }
 
 // A generation is the keys of one sealed chunk.
@@ -77,7 +78,7 @@ func (s *sealed) shelve(g generation) (sealed, filter) {
 	n := g.keys.keys()
 	last := len(next.shelves) - 1
 	if last < 0 || next.shelves[last].count+n > next.shelves[last].capacity {
-		capacity := leastShelf
+		capacity := min(max(leastShelf, s.expected), mostShelf)
 		if last >= 0 {
 			capacity = min(4*next.shelves[last].capacity, mostShelf)
 		}
@@ -94,7 +95,7 @@ func (s *sealed) shelve(g generation) (sealed, filter) {
 // without returns a copy of s without the generations that gone says, and
 // without empty shelves.
 func (s *sealed) without(gone func(generation) bool) sealed {
-	next := sealed{loose: kept(s.loose, gone), shelves: make([]shelf, 0, len(s.shelves)+1)}
+	next := sealed{expected: s.expected, loose: kept(s.loose, gone), shelves: make([]shelf, 0, len(s.shelves)+1)}
 	for _, old := range s.shelves {
 		old.members = kept(old.members, gone)
 		if len(old.members) > 0 {
