@@ -9,7 +9,7 @@ import (
 const (
 	// collectPercent: little lives for long in a gateway, some 10 MiB, and
 	// Go's default of 100 would collect after every few thousand events.
-	collectPercent = 400
+	collectPercent = 200
 
 	// besides is the memory that the gateway needs besides requests in flight.
 	besides = 192 << 20

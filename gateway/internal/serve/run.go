@@ -19,7 +19,10 @@ const closeWithin = time.Second
 func (g *Gateway) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	covered := g.cover()
+	watched, endWatch := context.WithCancel(context.Background())
+	defer endWatch()
 	var serving sync.WaitGroup
+	serving.Go(func() { newIdleWatch().run(watched) })
 	for _, l := range g.listeners() {
 		serving.Go(func() {
 			if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
@@ -33,6 +36,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	err = errors.Join(err, g.stop(covered))
+	endWatch()
 	serving.Wait()
 	return err
 }
@@ -91,7 +95,7 @@ func (g *Gateway) pause(d time.Duration) {
 // when ctx ends. Their callers do not know what was stored and send again.
 func (g *Gateway) drain(ctx context.Context, l *listener) {
 	if err := l.server.Shutdown(ctx); err != nil {
-		g.log.Warn("requests were cut off", "listener", l.Addr(), "err", err)
+		g.log.Warn("requests were cut off", "listener", l.Addr().String(), "err", err)
 		_ = l.server.Close() // closes every connection; its error is the listener's, closed already
 	}
 }
