@@ -10,8 +10,7 @@ import (
 	"strings"
 )
 
-// A Guard decides who may read. Anybody on this machine may; beyond it a token
-// is asked for.
+// A Guard decides who may read. Without a token anybody on this machine may.
 type Guard struct {
 	// Token is what a request must show as "Authorization: Bearer TOKEN".
 	// Empty means that nothing is asked for, which is right only where other

@@ -51,7 +51,7 @@ func (c Config) WhoMaySend() string {
 
 // WhoMayRead says it in a sentence's end.
 func (c Config) WhoMayRead() string {
-	if c.Operations.Listen.Loopback() {
+	if c.Operations.Listen.Loopback() && c.Operations.Token == "" {
 		return "anybody on this machine may read"
 	}
 	return "whoever has the operations token may read"

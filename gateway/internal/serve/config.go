@@ -45,7 +45,7 @@ type TrustHeaders struct {
 // Operations is the listener for the people who run the gateway.
 type Operations struct {
 	Listen Address `default:"127.0.0.1:8081" or:"ingest" usage:"address of metrics, health and tail; ingest = below /-/ on the ingest port"`
-	Token  Secret  `usage:"bearer token of the operations listener; required when it can be reached from elsewhere"`
+	Token  Secret  `usage:"bearer token that reading takes, but for health and ready; required when others can reach operations.listen"`
 }
 
 // OnIngest is the operations address that means: below /-/ on the ingest port.

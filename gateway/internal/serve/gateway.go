@@ -174,10 +174,7 @@ func (g *Gateway) logEvents(a *accept.Accepter, budget *intake.Budget) http.Hand
 }
 
 func (g *Gateway) operationsRoutes(b Build) http.Handler {
-	guard := operations.Guard{Host: g.config.Operations.Listen.ownHost()}
-	if !g.config.Operations.Listen.Loopback() {
-		guard.Token = string(g.config.Operations.Token)
-	}
+	guard := operations.Guard{Host: g.config.Operations.Listen.ownHost(), Token: string(g.config.Operations.Token)}
 	return operations.New(operations.Options{
 		Ready:   g.ready,
 		Events:  g.journal,

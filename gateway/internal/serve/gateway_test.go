@@ -177,21 +177,31 @@ func TestBothPortsSayWhetherTheGatewayIsWell(t *testing.T) {
 	}
 }
 
-func TestOperationsOnTheIngestPortAskForTheToken(t *testing.T) {
-	g := start(t, serve.Config{Operations: serve.Operations{Listen: serve.OnIngest, Token: "secret"}})
-	if want := g.IngestURL() + "/-"; g.OperationsURL() != want {
-		t.Errorf("operations at %s, want %s", g.OperationsURL(), want)
-	}
-	for _, path := range []string{"/version", "/metrics", "/v1/tail?follow=false"} {
-		if status, body := g.do("GET", g.OperationsURL()+path, ""); status != 401 {
-			t.Errorf("%s without the token: %d %s", path, status, body)
+func TestOperationsAskForTheTokenWhereverTheyAre(t *testing.T) {
+	for _, listen := range []serve.Address{"127.0.0.1:0", serve.OnIngest} {
+		g := start(t, serve.Config{Operations: serve.Operations{Listen: listen, Token: "secret"}})
+		if onIngest := g.OperationsURL() == g.IngestURL()+"/-"; onIngest != (listen == serve.OnIngest) {
+			t.Errorf("operations.listen %s: they are at %s", listen, g.OperationsURL())
 		}
-		if status, body := g.do("GET", g.OperationsURL()+path, "", "Authorization", "Bearer secret"); status != 200 {
-			t.Errorf("%s with the token: %d %s", path, status, body)
+		for _, path := range []string{"/version", "/metrics", "/v1/tail?follow=false"} {
+			if status, body := g.do("GET", g.OperationsURL()+path, ""); status != 401 {
+				t.Errorf("operations.listen %s: %s without the token: %d %s", listen, path, status, body)
+			}
+			if status, body := g.do("GET", g.OperationsURL()+path, "", "Authorization", "Bearer secret"); status != 200 {
+				t.Errorf("operations.listen %s: %s with the token: %d %s", listen, path, status, body)
+			}
+		}
+		for _, path := range []string{"/health", "/ready"} {
+			if status, _ := g.do("GET", g.OperationsURL()+path, ""); status != 200 {
+				t.Errorf("operations.listen %s: %s: %d", listen, path, status)
+			}
+		}
+		if got, want := g.Config().WhoMayRead(), "whoever has the operations token may read"; got != want {
+			t.Errorf("operations.listen %s: %s, want %s", listen, got, want)
 		}
 	}
-	if status, _ := g.do("GET", g.OperationsURL()+"/ready", ""); status != 200 {
-		t.Errorf("/-/ready: %d", status)
+	if got, want := start(t, serve.Config{}).Config().WhoMayRead(), "anybody on this machine may read"; got != want {
+		t.Errorf("without a token: %s, want %s", got, want)
 	}
 }
 
