@@ -67,11 +67,28 @@ func (b *Body) Read(r *http.Request) (*Text, *daybook.Error) {
 	return t, nil
 }
 
+// Peak is the most that Read charges at once.
+func (b *Body) Peak() int64 {
+	sent, decoded := sizeFor(b.maxBytes()+1), sizeFor(b.maxDecoded())
+	receiving := 2 * sent // a buffer, and the larger one it moves to
+	decompressing := sent + decoded + zstdMemory
+	return max(receiving, decompressing)
+}
+
+// Largest is the most that a Text holds, and the most bytes it has.
+func (b *Body) Largest() (held, length int64) {
+	return max(sizeFor(b.maxBytes()+1), sizeFor(b.maxDecoded())), max(b.maxBytes(), b.maxDecoded())
+}
+
+func (b *Body) maxBytes() int64 { return orDefault(b.MaxBytes, defaultMaxBytes) }
+
+func (b *Body) maxDecoded() int64 { return orDefault(b.MaxDecoded, defaultMaxDecoded) }
+
 // receive reads the body as it was sent. The buffer doubles as bytes arrive, so
 // that a sender who announces much and sends little holds no more than twice
 // what it has sent.
 func (b *Body) receive(dst *buffer, r *http.Request) *daybook.Error {
-	limit := orDefault(b.MaxBytes, defaultMaxBytes)
+	limit := b.maxBytes()
 	if r.ContentLength > limit {
 		return tooLarge("the body", limit)
 	}

@@ -206,15 +206,34 @@ func TestASlowBodyHoldsNoMoreThanTwiceWhatItHasSent(t *testing.T) {
 func TestWithoutMemoryABodyIsRefusedAndCounted(t *testing.T) {
 	text := noise(1 << 20)
 	for encoding, body := range map[string]string{"": text, "gzip": gzipped(t, text), "zstd": zstded(t, nil, text)} {
-		budget := intake.NewBudget(1 << 20)
+		budget := intake.NewBudget(32 << 20)
+		others := budget.Lease()
+		if err := others.Grow(31 << 20); err != nil {
+			t.Fatal(err)
+		}
 		shed := map[string]int{}
 		budget.Shed = func(reason string) { shed[reason]++ }
 		_, err := (&intake.Body{Budget: budget}).Read(request(strings.NewReader(body), encoding))
 		if err == nil || err.Code != daybook.Exhausted || err.Reason != "memory_exhausted" || err.RetryAfter <= 0 {
 			t.Errorf("%q: got %v", encoding, err)
 		}
-		if shed["memory_exhausted"] != 1 || budget.Used() != 0 {
+		if shed["memory_exhausted"] != 1 || budget.Used() != 31<<20 {
 			t.Errorf("%q: counted %v, %d bytes are still held", encoding, shed, budget.Used())
+		}
+	}
+}
+
+func TestARequestThatNeedsMoreThanAllMemoryIsTooLarge(t *testing.T) {
+	text := noise(1 << 20)
+	for encoding, body := range map[string]string{"": text, "gzip": gzipped(t, text), "zstd": zstded(t, nil, text)} {
+		budget := intake.NewBudget(1 << 20)
+		budget.Shed = func(string) { t.Errorf("%q: counted as for want of memory", encoding) }
+		_, err := (&intake.Body{Budget: budget}).Read(request(strings.NewReader(body), encoding))
+		if err == nil || err.Code != daybook.TooLarge || err.Reason != "body_too_large" || err.RetryAfter != 0 {
+			t.Errorf("%q: got %v", encoding, err)
+		}
+		if budget.Used() != 0 {
+			t.Errorf("%q: %d bytes are still held", encoding, budget.Used())
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -67,8 +68,13 @@ type Lease struct {
 func (b *Budget) Lease() Lease { return Lease{budget: b} }
 
 // Grow charges n more bytes. An error means that they are not there, and
-// nothing was charged.
+// nothing was charged. A request that needs more than the whole budget is told
+// so: waiting would not help it.
 func (l *Lease) Grow(n int64) *daybook.Error {
+	if l.budget != nil && l.held+n > l.budget.limit {
+		return refusal(daybook.TooLarge, ReasonBodyTooLarge,
+			fmt.Sprintf("the request needs more memory than the %d bytes that all requests may use together; send it in parts", l.budget.limit))
+	}
 	if err := l.budget.take(n); err != nil {
 		return err
 	}

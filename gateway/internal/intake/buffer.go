@@ -23,6 +23,14 @@ func class(n int64) int {
 	return max(0, bits.Len64(uint64(n-1))-bits.Len64(smallestBuffer-1))
 }
 
+// sizeFor is the size of the buffer that has room for n bytes.
+func sizeFor(n int64) int64 {
+	if c := class(n); c < poolClasses {
+		return smallestBuffer << c
+	}
+	return n
+}
+
 // A buffer is memory that a lease pays for: by its capacity, because that is
 // what the process holds.
 type buffer struct {
@@ -35,10 +43,7 @@ func (b *buffer) resize(n int64) *daybook.Error {
 	if int64(cap(b.bytes)) >= n {
 		return nil
 	}
-	size := n
-	if c := class(n); c < poolClasses {
-		size = smallestBuffer << c
-	}
+	size := sizeFor(n)
 	if err := b.lease.Grow(size); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ const firstGuess = 1 << 20
 // to nowhere, up to the limit, and only what is known to fit is allocated. A
 // bomb costs the time to count to the limit and no memory.
 func (b *Body) decompress(t *Text, e encoding) *daybook.Error {
-	limit := orDefault(b.MaxDecoded, defaultMaxDecoded)
+	limit := b.maxDecoded()
 	c := b.codec(e)
 	packed := t.buffer
 	defer packed.free()

@@ -42,7 +42,11 @@ func (zstdCodec) measure(src []byte, limit int64) (int64, error) {
 	return countTo(r, limit)
 }
 
-func (zstdCodec) memory() int64 { return 2 * maxWindow }
+// zstdMemory is what a zstd reader holds: a window, and as much again before it.
+// It is the most that any codec needs.
+const zstdMemory = 2 * maxWindow
+
+func (zstdCodec) memory() int64 { return zstdMemory }
 
 // newZstd returns a decoder for any number of goroutines. It starts none itself.
 func newZstd() *zstd.Decoder {

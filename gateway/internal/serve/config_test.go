@@ -265,6 +265,7 @@ func TestAListenerThatOthersCanReachNeedsPermission(t *testing.T) {
 		"there with a token":               {serve.Config{Operations: serve.Operations{Listen: serve.OnIngest, Token: "t"}}, ""},
 		"both on one address":              {serve.Config{Operations: serve.Operations{Listen: "127.0.0.1:8080"}}, "operations.listen: ingest"},
 		"memory below the largest request": {serve.Config{Limits: serve.Limits{Memory: 1 << 20}}, "limits.memory"},
+		"memory for the bodies alone":      {serve.Config{Limits: serve.Limits{Memory: 150 << 20}}, "limits.memory"},
 		"a journal below its chunks":       {serve.Config{Journal: serve.Journal{MaxSize: 1 << 20}}, "journal.max_size"},
 		"a warning that comes too late":    {serve.Config{Journal: serve.Journal{WarnAt: 96}}, "journal.warn_at"},
 		"an event above the request":       {serve.Config{Limits: serve.Limits{Event: 65 << 20}}, "limits.decompressed"},

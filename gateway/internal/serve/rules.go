@@ -1,6 +1,11 @@
 package serve
 
-import "fmt"
+import (
+	"fmt"
+
+	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/intake/plainhttp"
+)
 
 // Problems returns what stands in the way of starting with c, each with what to
 // do about it. The origins name who set what; nil means nobody did.
@@ -54,14 +59,15 @@ func sameAddress(c Config, _ Origins) error {
 	return fmt.Errorf("operations.listen: %s is ingest.listen too: write operations.listen: ingest to share the port", c.Operations.Listen)
 }
 
-// memoryHoldsRequest: a request is charged as it arrives, again decompressed,
-// and again for the events decoded from it.
+// memoryHoldsRequest: a caller would be told to try again, for ever.
 func memoryHoldsRequest(c Config, _ Origins) error {
-	need := c.Limits.Request + 2*c.Limits.Decompressed
+	body := &intake.Body{MaxBytes: int64(c.Limits.Request), MaxDecoded: int64(c.Limits.Decompressed)}
+	need := Size(plainhttp.Need(body, c.Limits.Batch))
 	if c.Limits.Memory >= need {
 		return nil
 	}
-	return fmt.Errorf("limits.memory: %s is less than limits.request and twice limits.decompressed, %s: the largest request could never get in",
+	return fmt.Errorf("limits.memory: %s is less than the %s that the largest request needs: "+
+		"raise it, or lower limits.request, limits.decompressed (which counts three times) or limits.batch (1KiB for each event)",
 		c.Limits.Memory, need)
 }
 

@@ -80,7 +80,7 @@ func compareStored(t testing.TB, one, other *gateway) {
 		t.Errorf("stored\n%s\nand\n%s", intaketest.Rows(t, a), intaketest.Rows(t, b))
 	}
 	for _, g := range []*gateway{one, other} {
-		if used := g.Budget.Used(); used != 0 {
+		if used := g.Budget.Used(); used != g.others {
 			t.Errorf("%d bytes of the budget are still held", used)
 		}
 	}

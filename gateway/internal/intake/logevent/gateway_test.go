@@ -32,6 +32,7 @@ type gateway struct {
 	store    *intaketest.Recorder
 	accepter *accept.Accepter
 	ids      atomic.Int64
+	others   int64  // bytes of the budget that others hold
 	remote   string // where requests come from
 }
 
@@ -93,6 +94,16 @@ func (d *destination) failing() *destination {
 	return d
 }
 
+// exhaust lets others hold all memory.
+func (g *gateway) exhaust() {
+	const all = 64 << 20
+	others := g.Budget.Lease()
+	if err := others.Grow(all); err != nil {
+		panic(err)
+	}
+	g.others = all
+}
+
 // givens are what a case may presuppose, one on each line of its file "given".
 var givens = map[string]func(*gateway){
 	"the store fails": func(g *gateway) { g.store.Fail = errors.New("write /secret/path: input/output error") },
@@ -100,7 +111,7 @@ var givens = map[string]func(*gateway){
 		g.store.Fail = &daybook.Error{Code: daybook.Exhausted, Reason: "disk_full", Message: "the disk is full", RetryAfter: 5 * time.Second}
 	},
 	"the store is stopping":     func(g *gateway) { g.store.Fail = daybook.ErrClosed },
-	"there is no memory":        func(g *gateway) { g.Budget = intake.NewBudget(10) },
+	"there is no memory":        (*gateway).exhaust,
 	"the destination takes it":  func(g *gateway) { g.forwardTo(&destination{}) },
 	"the destination fails":     func(g *gateway) { g.forwardTo(new(destination).failing()) },
 	"the caller is not trusted": func(g *gateway) { g.remote = "10.0.0.1:4711" },

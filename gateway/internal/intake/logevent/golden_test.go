@@ -19,7 +19,7 @@ func TestWire(t *testing.T) {
 					t.Errorf("record %d does not say where it comes from: %+v", i, r)
 				}
 			}
-			if used := g.Budget.Used(); used != 0 {
+			if used := g.Budget.Used(); used != g.others {
 				t.Errorf("%d bytes of the budget are still held", used)
 			}
 		})

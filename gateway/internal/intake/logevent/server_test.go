@@ -55,7 +55,7 @@ func (g *gateway) listen(t testing.TB) *server {
 			t.Error(err)
 		}
 		<-served
-		if used := g.Budget.Used(); used != 0 {
+		if used := g.Budget.Used(); used != g.others {
 			t.Errorf("%d bytes of the budget are still held", used)
 		}
 	})

@@ -179,7 +179,7 @@ func TestR23Memory(t *testing.T) {
 		g.Budget = intake.NewBudget(1 << 20)
 		body := metadataOf("a", field(listField, strings.Repeat(field(1, ""), 50_000)))
 		w := g.post(body, "Content-Type", "application/proto")
-		if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" || g.Budget.Used() != 0 {
+		if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "" || g.Budget.Used() != 0 {
 			t.Errorf("status %d, %d bytes held: %s", w.Code, g.Budget.Used(), w.Body)
 		}
 	})

@@ -21,6 +21,18 @@ const defaultMaxEvents = 10_000
 // a few bytes it is most of the cost.
 const eventOverhead = 1 << 10
 
+// copies is how often decoding holds what was read once more: a copy of the
+// metadata and two of the texts.
+const copies = 2
+
+// Need is the most that one request is charged, where bodies are read by b and
+// carry at most maxEvents events. A budget of less would refuse the largest
+// request for ever.
+func Need(b *intake.Body, maxEvents int) int64 {
+	held, length := b.Largest()
+	return max(b.Peak(), held+copies*length+eventOverhead*int64(maxEvents))
+}
+
 // A Handler answers POST /v1/events. Set the fields before the first request;
 // Accept and Body are required.
 type Handler struct {
@@ -79,8 +91,7 @@ func (h *Handler) accept(r *http.Request, who caller.Caller) ([]daybook.Outcome,
 		return nil, err
 	}
 	defer text.Release()
-	// Decoding keeps a copy of the metadata and two of the texts.
-	if err := text.Charge(2 * int64(len(text.Bytes()))); err != nil {
+	if err := text.Charge(copies * int64(len(text.Bytes()))); err != nil {
 		return nil, err
 	}
 	d := newDecoder()

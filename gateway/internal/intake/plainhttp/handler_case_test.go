@@ -149,7 +149,12 @@ func TestEveryAnswerReturnsTheMemory(t *testing.T) {
 
 func TestABatchOfManySmallEventsIsChargedForWhatItBecomes(t *testing.T) {
 	h := newHandler(&intaketest.Recorder{})
-	h.Body = &intake.Body{Budget: intake.NewBudget(1 << 20)}
+	budget := intake.NewBudget(4 << 20)
+	others := budget.Lease()
+	if err := others.Grow(3 << 20); err != nil {
+		t.Fatal(err)
+	}
+	h.Body = &intake.Body{Budget: budget}
 	w := post(h, strings.Repeat(`{"event_name":"a"}`+"\n", 2_000)) // 38 KB, and 2,000 records
 	if got := parse(t, w); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" || got.Reason != "memory_exhausted" {
 		t.Errorf("status %d, Retry-After %q, reason %q", w.Code, w.Header().Get("Retry-After"), got.Reason)
