@@ -32,21 +32,24 @@ func seeds() uint64 {
 }
 
 func TestTheReaderWrittenFromTheDocumentAgreesWithTheJournal(t *testing.T) {
-	records, damaged, gaps := 0, 0, 0
+	compared, records, damaged, gaps := uint64(0), 0, 0, 0
 	for seed := range seeds() {
-		random := rand.New(rand.NewPCG(seed, 4))
-		dir := work(t, random)
-		for range random.IntN(4) {
-			harm(t, dir, random)
+		agree := t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 4))
+			dir := work(t, random)
+			for range random.IntN(4) {
+				harm(t, dir, random)
+			}
+			book := compare(t, dir)
+			compared++
+			records, damaged, gaps = records+len(book.Records), damaged+len(book.Lost), gaps+len(book.Gaps)
+		})
+		if !agree {
+			t.Fatalf("again: go test -run '%s/seed_%d$' ./gateway/internal/store/journal/formattest/", t.Name(), seed)
 		}
-		book := compare(t, dir)
-		if t.Failed() {
-			t.Fatalf("seed %d; again: go test -run '%s' ./internal/store/journal/formattest/", seed, t.Name())
-		}
-		records, damaged, gaps = records+len(book.Records), damaged+len(book.Lost), gaps+len(book.Gaps)
-		if err := os.RemoveAll(dir); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if compared < seeds() {
+		return // somebody looks at one of them
 	}
 	if records == 0 || damaged == 0 || gaps == 0 {
 		t.Errorf("%d records, %d damaged places, %d gaps: nothing was proved", records, damaged, gaps)
