@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -42,22 +43,36 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	signals := catchSignals() // before anybody is told that it serves
+	defer signals.release()
 	if a.stderrIsTerminal {
 		a.firstScreen(g, c, build)
 	} else {
 		log.Info("daybook serves", "version", build.Version, "ingest", g.IngestURL(),
 			"operations", g.OperationsURL(), "data", c.Data, "durability", g.Durability().String())
 	}
-	return runUntilSignal(ctx, g)
+	return runUntilSignal(ctx, g, signals, log)
+}
+
+// signals are what a running gateway is told by the operating system.
+type signals struct{ ends, hangups chan os.Signal }
+
+func catchSignals() signals {
+	s := signals{ends: make(chan os.Signal, 2), hangups: make(chan os.Signal, 1)}
+	signal.Notify(s.ends, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(s.hangups, syscall.SIGHUP)
+	return s
+}
+
+func (s signals) release() {
+	signal.Stop(s.ends)
+	signal.Stop(s.hangups)
 }
 
 // runUntilSignal serves until the first SIGINT or SIGTERM. The second one makes
-// the stop stop waiting.
-func runUntilSignal(ctx context.Context, g *serve.Gateway) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	defer signal.Stop(signals)
-
+// the stop stop waiting. SIGHUP, with which operators ask for a reload, must not
+// end it.
+func runUntilSignal(ctx context.Context, g *serve.Gateway, s signals, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stopped := make(chan error, 1)
@@ -66,11 +81,13 @@ func runUntilSignal(ctx context.Context, g *serve.Gateway) error {
 		select {
 		case err := <-stopped:
 			return err
-		case <-signals:
+		case <-s.ends:
 			if ctx.Err() != nil {
 				g.StopNow()
 			}
 			cancel()
+		case <-s.hangups:
+			log.Warn("SIGHUP: reloading is not available in this version; restart to read the configuration again")
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 const (
 	// idleLook is how often a gateway looks whether it is idle.
-	idleLook = 10 * time.Second
+	idleLook = 5 * time.Second
 
 	// idleBytes is how much is allocated between two looks at most by a gateway
 	// that is idle: probes, a scrape, some events.
