@@ -89,7 +89,12 @@ lab: ## Run the proofs of docs/track-record.md in their long form (about 25 minu
 conformance: ## Run connectrpc.com's conformance suite against the gateway's server
 	cd test/conformance && GOWORK=off CGO_ENABLED=0 go build -o $(BIN)/conformance-server .
 	cd test/conformance && GOWORK=off CGO_ENABLED=0 go build -o $(BIN)/ tool
-	$(BIN)/connectconformance --conf test/conformance/suite.yaml --mode server -- $(BIN)/conformance-server
+	$(BIN)/connectconformance --conf test/conformance/suite.yaml --known-flaky '$(FLAKY)' --mode server -- $(BIN)/conformance-server
+
+# In these the suite's client and the server have the same deadline. On a busy
+# machine the client's passes first while it reads the answer that says so, and
+# it reports an answer cut short. All other cases must pass every time.
+FLAKY := Timeouts/HTTPVersion:2/Protocol:PROTOCOL_CONNECT/**/unary
 
 .PHONY: cover
 cover: ## Run every test and say how much of the code they reach
