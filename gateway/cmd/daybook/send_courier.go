@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,10 @@ type courier struct {
 
 	// waiting is told that an attempt failed and there will be another one.
 	waiting func(cause error)
+
+	// most is how many events the gateway takes at once, where that turned out
+	// to be fewer than batchEvents. Zero means that nothing is known.
+	most int
 }
 
 // The bounds of one request: few enough bytes for a proxy's usual limit, and
@@ -82,7 +87,8 @@ func read(ctx context.Context, source lineSource, lines chan<- readResult) {
 // mean the end. Lines that cannot be sent are reported and left out.
 func (c *courier) collect(ctx context.Context, lines <-chan readResult) ([]line, error) {
 	var batch []line
-	for size := 0; len(batch) < batchEvents && size < batchBytes; {
+	most := cmp.Or(c.most, batchEvents)
+	for size := 0; len(batch) < most && size < batchBytes; {
 		r, ok, err := next(ctx, lines, len(batch) == 0)
 		switch {
 		case err != nil || !ok:
@@ -142,6 +148,9 @@ func (c *courier) deliver(ctx context.Context, batch []line) error {
 		}
 		batch = rest
 		cause := causeOf(err, last)
+		if daybook.CodeOf(cause) == daybook.TooLarge {
+			return c.split(ctx, batch, cause)
+		}
 		pause := max(rand.N(wait), retryAfter(cause))
 		if !worthRetrying(cause) || ctx.Err() != nil || time.Since(since)+pause > c.retryFor {
 			return c.giveUp(batch, last, cause)
@@ -153,6 +162,23 @@ func (c *courier) deliver(ctx context.Context, batch []line) error {
 		wait = min(2*wait, mostWait)
 	}
 	return nil
+}
+
+// split delivers in two parts what is too large for one request. A line that is
+// too large by itself is refused.
+func (c *courier) split(ctx context.Context, batch []line, cause error) error {
+	if len(batch) == 1 {
+		c.report(batch[0], refusedHere(cause))
+		return nil
+	}
+	half := len(batch) / 2
+	if e, ok := errors.AsType[*daybook.Error](cause); ok && e.Reason == "too_many_events" {
+		c.most = half // for later batches too; bytes say nothing about those
+	}
+	if err := c.deliver(ctx, batch[:half]); err != nil {
+		return c.giveUp(batch[half:], make([]daybook.Outcome, len(batch)-half), err)
+	}
+	return c.deliver(ctx, batch[half:])
 }
 
 // settle reports the lines whose outcome is final and returns the others, with

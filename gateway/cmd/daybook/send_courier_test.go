@@ -62,6 +62,7 @@ func batchOf(words ...string) (lines []line) {
 
 func TestCourierDelivers(t *testing.T) {
 	away := &daybook.Error{Code: daybook.Unavailable, Reason: "unreachable"}
+	large := &daybook.Error{Code: daybook.TooLarge, Reason: "body_too_large"}
 	for _, c := range []struct {
 		name     string
 		attempts []attempt
@@ -87,6 +88,24 @@ func TestCourierDelivers(t *testing.T) {
 			[]attempt{{statuses: "sfr"}, {statuses: "s"}},
 			[]string{"a b c", "b"},
 			"1 stored, 3 refused, 2 stored", 1, daybook.OK,
+		},
+		{
+			"in parts what is too large for one request",
+			[]attempt{{err: large}, {statuses: "s"}, {err: large}, {statuses: "s"}, {statuses: "d"}},
+			[]string{"a b c", "a", "b c", "b", "c"},
+			"1 stored, 2 stored, 3 duplicate", 0, daybook.OK,
+		},
+		{
+			"the others where one line is too large by itself",
+			[]attempt{{err: large}, {statuses: "s"}, {err: large}, {err: large}, {statuses: "s"}},
+			[]string{"a b c", "a", "b c", "b", "c"},
+			"1 stored, 2 refused, 3 stored", 0, daybook.OK,
+		},
+		{
+			"no part more when the first cannot be delivered",
+			[]attempt{{err: large}, {err: &daybook.Error{Code: daybook.Unauthenticated}}},
+			[]string{"a b c", "a"},
+			"1 unknown, 2 unknown, 3 unknown", 0, daybook.Unauthenticated,
 		},
 		{
 			"nothing to a gateway that does not know the key",
@@ -229,4 +248,38 @@ func TestCourierSendsWhatIsThere(t *testing.T) {
 			t.Errorf("batches of %v", batches)
 		}
 	})
+}
+
+func TestCourierLearnsHowManyEventsTheGatewayTakes(t *testing.T) {
+	var batches []int
+	courier := courier{
+		send: func(_ context.Context, lines [][]byte) ([]daybook.Outcome, error) {
+			batches = append(batches, len(lines))
+			if len(lines) > 300 {
+				return nil, &daybook.Error{Code: daybook.TooLarge, Reason: "too_many_events"}
+			}
+			outcomes := make([]daybook.Outcome, len(lines))
+			for i := range outcomes {
+				outcomes[i].Status = daybook.Stored
+			}
+			return outcomes, nil
+		},
+		report: func(line, daybook.Outcome) {},
+	}
+	for range 2 {
+		lines := make(chan readResult, batchEvents)
+		for i := range batchEvents {
+			lines <- readResult{line: line{number: i + 1, text: []byte("a")}}
+		}
+		batch, err := courier.collect(t.Context(), lines)
+		if err == nil {
+			err = courier.deliver(t.Context(), batch)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []int{1000, 500, 250, 250, 500, 250, 250, 250}; !reflect.DeepEqual(batches, want) {
+		t.Errorf("batches of %v, want %v", batches, want)
+	}
 }
