@@ -16,6 +16,7 @@ import (
 type Batch struct {
 	Caller   caller.Caller
 	Protocol string // the intake's name, as rows and metrics show it
+	Request  string // the request's id, for logs
 	Events   []admit.Submission
 
 	// Wait says that the protocol's callers wait for the destinations of the

@@ -14,7 +14,16 @@ const (
 	ReasonUnsupportedEncoding = "unsupported_encoding"
 	ReasonInvalidCompression  = "invalid_compression"
 	ReasonWindowTooLarge      = "window_too_large"
+	ReasonMethodNotAllowed    = "method_not_allowed"
 )
+
+// A Refusal is a request that is refused as a whole: none of its events got as
+// far as a batch.
+type Refusal struct {
+	Protocol string
+	Request  string // its id
+	Err      *daybook.Error
+}
 
 func refusal(code daybook.Code, reason, message string) *daybook.Error {
 	return &daybook.Error{Code: code, Reason: reason, Message: message}

@@ -10,6 +10,26 @@ import (
 // RequestIDHeader carries the request's id in answers.
 const RequestIDHeader = "Daybook-Request-Id"
 
+// Identified gives every request to next its id: in the header of the answer,
+// whatever next makes of it, and in the header of the request for [RequestIDOf].
+// What a client wrote there is overwritten.
+func Identified(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := []string{RequestID(r.Header)}
+		r.Header[RequestIDHeader] = id
+		w.Header()[RequestIDHeader] = id
+		next.ServeHTTP(w, r)
+	})
+}
+
+// RequestIDOf is the id that Identified has given a request, by its header.
+func RequestIDOf(h http.Header) string {
+	if values := h[RequestIDHeader]; len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}
+
 // DurabilityHeader says in answers how safe a stored event is.
 const DurabilityHeader = "Daybook-Durability"
 

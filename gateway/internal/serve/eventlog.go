@@ -44,16 +44,16 @@ func (l *eventLog) observe(b accept.Batch, outcomes []daybook.Outcome) {
 		return
 	}
 	for i := range outcomes {
-		l.outcome(b.Caller.Name, &outcomes[i])
+		l.outcome(&b, &outcomes[i])
 	}
 }
 
-func (l *eventLog) outcome(caller string, o *daybook.Outcome) {
+func (l *eventLog) outcome(b *accept.Batch, o *daybook.Outcome) {
 	failed := o.Status == daybook.Refused || o.Status == daybook.Failed
 	if !failed && !l.log.Enabled(context.Background(), l.success) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("caller", caller)}
+	attrs := []slog.Attr{slog.String("caller", b.Caller.Name), slog.String("request", b.Request)}
 	if o.ID != "" {
 		attrs = append(attrs, slog.String("event_id", o.ID))
 	}

@@ -127,8 +127,7 @@ func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
 
 // accepter is the way of every event, whichever protocol it came by.
 func (g *Gateway) accepter() *accept.Accepter {
-	batches := newBatchLog(g.log, g.config.Log)
-	events := newEventLog(g.events, g.config.Log)
+	batches, events := newBatchLog(g.log, g.config.Log), newEventLog(g.events, g.config.Log)
 	return &accept.Accepter{
 		Admit:    &admit.Admitter{Limits: admit.Limits{EventBytes: int(g.config.Limits.Event)}},
 		Store:    g.journal,
@@ -156,7 +155,7 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 	routes := http.NewServeMux()
 	routes.Handle(plainhttp.Path, g.metrics.timed(plainhttp.Protocol, &plainhttp.Handler{
 		Accept: a.Accept, Body: body, Durability: g.journal.Durability(), MaxEvents: limits.Batch,
-		Report: g.metrics.countClientDrops, Log: g.log,
+		Report: g.metrics.countClientDrops, Refused: g.refused,
 	}))
 	routes.Handle(logevent.Path, g.metrics.timed(logevent.Protocol, g.logEvents(a, budget)))
 	rpcinfo.Handle(routes, []string{logevent.ServiceName}, g.ready)
@@ -167,10 +166,16 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 func (g *Gateway) logEvents(a *accept.Accepter, budget *intake.Budget) http.Handler {
 	trust := g.config.Ingest.TrustHeaders
 	service := &logevent.Service{
-		Accept: a.Accept, Budget: budget, Durability: g.journal.Durability(), Log: g.log,
+		Accept: a.Accept, Budget: budget, Durability: g.journal.Durability(), Refused: g.refused,
 		Trust: caller.TrustHeaders{Email: trust.Email, ID: trust.ID, From: trust.From.prefixes()},
 	}
 	return service.Handler()
+}
+
+// refused is told of every request that is refused as a whole.
+func (g *Gateway) refused(r intake.Refusal) {
+	g.metrics.countRefused(r)
+	logRefused(g.log, g.events, r)
 }
 
 func (g *Gateway) operationsRoutes(b Build) http.Handler {
@@ -178,6 +183,7 @@ func (g *Gateway) operationsRoutes(b Build) http.Handler {
 	return operations.New(operations.Options{
 		Ready:   g.ready,
 		Events:  g.journal,
+		Store:   storeName(g.journal.Life()),
 		Streams: g.streams,
 		Failed:  func(err error) { g.log.Error("tail cannot read the journal", "err", err) },
 		Metrics: g.metrics.handler(),
@@ -185,6 +191,10 @@ func (g *Gateway) operationsRoutes(b Build) http.Handler {
 		Guard:   guard,
 	})
 }
+
+// storeName tells a journal, and each life of it, from others. It is part of ids
+// that people see, so it is short.
+func storeName(id string, epoch uint64) string { return fmt.Sprintf("%.8s.%d", id, epoch) }
 
 var errStopping = errors.New("the gateway is stopping")
 

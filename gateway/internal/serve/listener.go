@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"syscall"
+
+	"daybook.dev/gateway/internal/intake"
 )
 
 // A listener is a bound port and the server behind it.
@@ -27,7 +29,7 @@ func (g *Gateway) listen(ctx context.Context, events *http.ServeMux, operations 
 		}
 		g.operations = bound
 	}
-	bound, err := g.bind(ctx, "ingest.listen", g.config.Ingest.Listen, events)
+	bound, err := g.bind(ctx, "ingest.listen", g.config.Ingest.Listen, intake.Identified(events))
 	if err != nil && g.operations != nil {
 		return errors.Join(err, g.operations.Close())
 	}

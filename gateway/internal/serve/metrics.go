@@ -10,6 +10,7 @@ import (
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/store/journal"
 )
 
@@ -21,6 +22,7 @@ type metrics struct {
 	events   *prometheus.CounterVec
 	requests *prometheus.HistogramVec
 	shed     *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
 	appends  prometheus.Histogram
 	syncs    prometheus.Histogram
@@ -46,6 +48,9 @@ func newMetrics(b Build) *metrics {
 		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_requests_shed_total", Help: "Requests turned away because there was too much to do.",
 		}, []string{"reason"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_requests_refused_total", Help: "Requests refused as a whole, before any of their events was looked at by itself.",
+		}, []string{"protocol", "reason"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_client_dropped_total", Help: "Events that clients say they dropped before sending them.",
 		}, []string{"caller", "reason"}),
@@ -64,7 +69,7 @@ func newMetrics(b Build) *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.dropped, m.appends, m.syncs, m.groups, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.appends, m.syncs, m.groups, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -97,6 +102,12 @@ func (m *metrics) count(b accept.Batch, outcomes []daybook.Outcome) {
 
 // countShed is told why a request was turned away.
 func (m *metrics) countShed(reason string) { m.shed.WithLabelValues(reason).Inc() }
+
+// countRefused is told of requests that were refused as a whole. They have no
+// outcomes, and are in no other counter.
+func (m *metrics) countRefused(r intake.Refusal) {
+	m.refused.WithLabelValues(r.Protocol, r.Err.Reason).Inc()
+}
 
 // countClientDrops is told what a client reports to have dropped.
 func (m *metrics) countClientDrops(caller, reason string, events uint64) {

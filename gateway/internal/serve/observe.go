@@ -7,12 +7,13 @@ import (
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/logevent"
 )
 
 // batchLog writes about batches: one line each for who wants them or where
-// something was refused, and one when
-// storing begins to fail and one when it works again. It never sees metadata.
+// something was refused, and one when storing begins to fail and one when it
+// works again. It never sees metadata.
 type batchLog struct {
 	log     *slog.Logger
 	level   slog.Level // of the line per batch in which nothing is refused
@@ -41,13 +42,37 @@ func (l *batchLog) observe(b accept.Batch, outcomes []daybook.Outcome) {
 	if !l.log.Enabled(context.Background(), level) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("caller", b.Caller.Name), slog.String("protocol", b.Protocol)}
+	attrs := []slog.Attr{slog.String("caller", b.Caller.Name), slog.String("protocol", b.Protocol), slog.String("request", b.Request)}
 	for status, n := range counts {
 		if n > 0 {
 			attrs = append(attrs, slog.Int(daybook.Status(status).String(), n))
 		}
 	}
+	if counts[daybook.Refused] > 0 {
+		attrs = append(attrs, slog.String("reason", firstReason(outcomes)))
+	}
 	l.log.LogAttrs(context.Background(), level, "events received", attrs...)
+}
+
+// firstReason is that of the first event that was refused.
+func firstReason(outcomes []daybook.Outcome) string {
+	for i := range outcomes {
+		if outcomes[i].Status == daybook.Refused {
+			return outcomes[i].Reason
+		}
+	}
+	return ""
+}
+
+// logRefused writes the line of a request that was refused as a whole: for
+// LogEvent the contract's, among the lines about single events.
+func logRefused(log, events *slog.Logger, r intake.Refusal) {
+	attrs := append([]slog.Attr{slog.String("request", r.Request)}, reasonOf(r.Err)...)
+	if r.Protocol == logevent.Protocol {
+		events.LogAttrs(context.Background(), slog.LevelInfo, requestRejected, attrs...)
+		return
+	}
+	log.LogAttrs(context.Background(), slog.LevelInfo, "request refused", append(attrs, slog.String("protocol", r.Protocol))...)
 }
 
 // change notes when storing begins to fail and when it works again.

@@ -1,6 +1,7 @@
 package logevent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type chargedBody struct {
 	compressed bool  // what it grows to when it is decoded is not charged yet
 	read       int64
 	refused    *daybook.Error // nothing more is read
+	broken     error          // the connection's, before the body's end
 }
 
 // copies is how often decoding holds what was read once more: metadata is
@@ -41,12 +43,16 @@ func wireLimit(h http.Header) int64 {
 
 // compressed reports whether a request's message may grow when it is decoded.
 func compressed(h http.Header) bool {
-	for _, name := range [...]string{"Content-Encoding", "Grpc-Encoding"} {
-		if encoding := h.Get(name); encoding != "" && encoding != "identity" {
-			return true
-		}
-	}
-	return false
+	encoding := encodingOf(h)
+	return encoding != "" && encoding != "identity"
+}
+
+// knownEncoding reports whether connect-go can decompress a request's message.
+func knownEncoding(h http.Header) bool { return !compressed(h) || encodingOf(h) == "gzip" }
+
+// encodingOf is how a request says that its message is compressed.
+func encodingOf(h http.Header) string {
+	return cmp.Or(h.Get("Content-Encoding"), h.Get("Grpc-Encoding"))
 }
 
 // Read implements io.Reader. Errors that are not the connection's are
@@ -61,6 +67,9 @@ func (b *chargedBody) Read(p []byte) (int, error) {
 		return 0, connectError(b.refused)
 	}
 	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.broken = err
+	}
 	if b.read += int64(n); b.read > b.limit {
 		b.refused = &daybook.Error{
 			Code: daybook.TooLarge, Reason: intake.ReasonBodyTooLarge, Message: fmt.Sprintf("the body has more than %d bytes, which is the limit", maxMessage),

@@ -64,11 +64,11 @@ var contentTypeJSON = []string{"application/json"}
 func (s *Service) answerFast(ctx context.Context, r *http.Request, body *intake.Body) reply {
 	text, err := body.Read(r)
 	if err != nil {
-		return s.unread(err)
+		return s.unread(r.Header, err)
 	}
 	defer text.Release()
 	if err := text.Charge(copies * int64(len(text.Bytes()))); err != nil {
-		return s.unread(err)
+		return s.unread(r.Header, err)
 	}
 	return s.logEvent(ctx, decodeJSON(text.Bytes()), r.RemoteAddr, r.Header)
 }

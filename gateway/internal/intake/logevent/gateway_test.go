@@ -144,7 +144,7 @@ func caseGateway(t testing.TB, folder string) *gateway {
 func (g *gateway) serve(r *http.Request) *httptest.ResponseRecorder {
 	r.RemoteAddr = g.remote
 	w := httptest.NewRecorder()
-	g.Handler().ServeHTTP(w, r)
+	intake.Identified(g.Handler()).ServeHTTP(w, r)
 	return w
 }
 

@@ -9,7 +9,6 @@ package logevent
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 
 	"daybook.dev"
@@ -49,6 +48,7 @@ const (
 	reasonInvalidProtobuf  = "invalid_protobuf"
 	reasonInvalidValue     = "invalid_value"
 	reasonInvalidNumber    = "invalid_number"
+	reasonInvalidCall      = "invalid_call"
 )
 
 // A Service answers LogEvent calls. Set the fields before Handler is called;
@@ -66,8 +66,9 @@ type Service struct {
 	// Trust says which proxy headers name the caller, and whose.
 	Trust caller.TrustHeaders
 
-	// Log is told why a body could not be read. Nil means nobody is.
-	Log *slog.Logger
+	// Refused is told of every request that is refused before it is decoded.
+	// Nil means nobody is.
+	Refused func(intake.Refusal)
 }
 
 // Handler returns the handler of Path, for all protocols.
@@ -75,15 +76,11 @@ func (s *Service) Handler() http.Handler {
 	body := &intake.Body{MaxBytes: maxMessage, MaxDecoded: maxMessage, Budget: s.Budget}
 	rpc := s.rpcHandler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header()[intake.RequestIDHeader] = []string{intake.RequestID(r.Header)}
 		if timeout, ok := fast(r); ok {
 			s.serveFast(w, r, body, timeout)
 			return
 		}
-		body := chargedBody{ReadCloser: r.Body, lease: s.Budget.Lease(), limit: wireLimit(r.Header), compressed: compressed(r.Header)}
-		defer body.lease.Release()
-		r.Body = &body
-		rpc.ServeHTTP(w, r)
+		s.serveCharged(w, r, rpc)
 	})
 }
 
@@ -98,7 +95,7 @@ type call struct {
 // waited for, forwards it. remoteAddr and header say who is behind it.
 func (s *Service) logEvent(ctx context.Context, c call, remoteAddr string, header http.Header) reply {
 	if c.shed != nil {
-		return s.unread(c.shed)
+		return s.unread(header, c.shed)
 	}
 	if c.refused == nil {
 		c.refused = c.request.check()
@@ -110,6 +107,7 @@ func (s *Service) logEvent(ctx context.Context, c call, remoteAddr string, heade
 	outcomes := s.Accept(ctx, accept.Batch{
 		Caller:   caller.Anonymous,
 		Protocol: Protocol,
+		Request:  intake.RequestIDOf(header),
 		Wait:     true,
 		Events:   []admit.Submission{submission},
 	})

@@ -9,7 +9,6 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
-	"daybook.dev"
 	"daybook.dev/gateway/internal/intake"
 )
 
@@ -25,6 +24,9 @@ func (s *Service) rpcHandler() http.Handler {
 }
 
 func (s *Service) serveRPC(ctx context.Context, r *connect.Request[call]) (*connect.Response[reply], error) {
+	if t, ok := ctx.Value(takenKey{}).(*bool); ok {
+		*t = true
+	}
 	answer := s.logEvent(ctx, *r.Msg, r.Peer().Addr, r.Header())
 	if answer.failure != nil {
 		return nil, s.rpcError(&answer)
@@ -82,11 +84,3 @@ func (c codec) Unmarshal(body []byte, message any) error {
 func encodeJSON(r *reply) ([]byte, error) { return r.appendMessage(nil), nil }
 
 func encodeProto(r *reply) ([]byte, error) { return proto.Marshal(r.message()) }
-
-// unread is the reply to a call whose body could not be read.
-func (s *Service) unread(err *daybook.Error) reply {
-	if err.Err != nil && s.Log != nil {
-		s.Log.Info("request refused", "protocol", Protocol, "reason", err.Reason, "err", err.Err)
-	}
-	return unread(err)
-}

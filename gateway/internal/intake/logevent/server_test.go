@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	eventsv1 "daybook.dev/gateway/internal/gen/events/v1"
+	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/logevent"
 )
 
@@ -37,7 +38,7 @@ func (g *gateway) listen(t testing.TB) *server {
 	both.SetUnencryptedHTTP2(true)
 	h2.SetUnencryptedHTTP2(true)
 	routes := http.NewServeMux()
-	routes.Handle(logevent.Path, g.Handler())
+	routes.Handle(logevent.Path, intake.Identified(g.Handler()))
 	behind := &http.Server{Handler: routes, Protocols: both}
 	s := &server{
 		gateway: g, url: "http://" + port.Addr().String(),

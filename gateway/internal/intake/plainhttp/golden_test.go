@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/intaketest"
 	"daybook.dev/gateway/internal/intake/plainhttp"
 )
@@ -14,7 +15,7 @@ func TestWire(t *testing.T) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			s := &intaketest.Recorder{}
 			w := httptest.NewRecorder()
-			newHandler(s).ServeHTTP(w, intaketest.Request(t, folder))
+			intake.Identified(newHandler(s)).ServeHTTP(w, intaketest.Request(t, folder))
 			intaketest.CompareResponse(t, folder, w)
 			intaketest.CompareStored(t, folder, s.Records())
 			for i, r := range s.Records() {

@@ -2,7 +2,6 @@ package plainhttp
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -52,8 +51,9 @@ type Handler struct {
 	// means nobody is.
 	Report func(caller, reason string, events uint64)
 
-	// Log is told why a body could not be read. Nil means nobody is.
-	Log *slog.Logger
+	// Refused is told of every request that is refused as a whole. Nil means
+	// nobody is.
+	Refused func(intake.Refusal)
 }
 
 // ServeHTTP answers one request. By the time it answers, what it reports as
@@ -61,21 +61,19 @@ type Handler struct {
 // nothing else.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	id := intake.RequestID(r.Header)
-	header[intake.RequestIDHeader] = []string{id}
 	header[intake.DurabilityHeader] = []string{h.Durability.String()}
 	if r.Method != http.MethodPost {
 		header["Allow"] = []string{http.MethodPost}
-		h.answer(w, http.StatusMethodNotAllowed, nil, &daybook.Error{
-			Code: daybook.Unimplemented, Reason: reasonMethodNotAllowed, Message: "events are sent with POST",
-		})
+		err := &daybook.Error{Code: daybook.Unimplemented, Reason: intake.ReasonMethodNotAllowed, Message: "events are sent with POST"}
+		h.refused(r, err)
+		h.answer(w, http.StatusMethodNotAllowed, nil, err)
 		return
 	}
 	who := caller.Anonymous
 	h.report(who, r.Header)
 	outcomes, err := h.accept(r, who)
-	if err != nil && err.Err != nil && h.Log != nil {
-		h.Log.Info("request refused", "protocol", Protocol, "request", id, "reason", err.Reason, "err", err.Err)
+	if err != nil {
+		h.refused(r, err)
 	}
 	h.answer(w, statusOf(outcomes, err), outcomes, err)
 }
@@ -103,7 +101,15 @@ func (h *Handler) accept(r *http.Request, who caller.Caller) ([]daybook.Outcome,
 	if err := text.Charge(eventOverhead * int64(len(events))); err != nil {
 		return nil, err
 	}
-	return h.Accept(r.Context(), accept.Batch{Caller: who, Protocol: Protocol, Events: events}), nil
+	return h.Accept(r.Context(), accept.Batch{
+		Caller: who, Protocol: Protocol, Request: intake.RequestIDOf(r.Header), Events: events,
+	}), nil
+}
+
+func (h *Handler) refused(r *http.Request, err *daybook.Error) {
+	if h.Refused != nil {
+		h.Refused(intake.Refusal{Protocol: Protocol, Request: intake.RequestIDOf(r.Header), Err: err})
+	}
 }
 
 func (h *Handler) maxEvents() int {

@@ -20,7 +20,6 @@ const Path = "/v1/events"
 // The words of refusals that only this protocol gives; docs/reasons.md explains
 // them. What package strictjson says of a text is a reason of its own.
 const (
-	reasonMethodNotAllowed     = "method_not_allowed"
 	reasonUnsupportedMediaType = "unsupported_media_type"
 	reasonEmptyBody            = "empty_body"
 	reasonTooManyEvents        = "too_many_events"

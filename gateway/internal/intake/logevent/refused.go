@@ -1,0 +1,55 @@
+package logevent
+
+import (
+	"context"
+	"net/http"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/intake"
+)
+
+// takenKey is where the context of a call through connect-go has the mark that
+// the call reached us.
+type takenKey struct{}
+
+// serveCharged lets connect-go answer a call and charges what it reads. What
+// connect-go refuses by itself never reaches us, and is reported here.
+func (s *Service) serveCharged(w http.ResponseWriter, r *http.Request, rpc http.Handler) {
+	body := chargedBody{ReadCloser: r.Body, lease: s.Budget.Lease(), limit: wireLimit(r.Header), compressed: compressed(r.Header)}
+	defer body.lease.Release()
+	taken := false
+	r = r.WithContext(context.WithValue(r.Context(), takenKey{}, &taken))
+	r.Body = &body
+	rpc.ServeHTTP(w, r)
+	if !taken {
+		s.report(r.Header, untaken(r, &body))
+	}
+}
+
+// untaken is why connect-go did not hand a call on, as far as can be seen from
+// outside.
+func untaken(r *http.Request, body *chargedBody) *daybook.Error {
+	switch {
+	case body.refused != nil:
+		return body.refused
+	case body.broken != nil:
+		return &daybook.Error{Code: daybook.Invalid, Reason: intake.ReasonBodyIncomplete, Err: body.broken}
+	case r.Method != http.MethodPost:
+		return &daybook.Error{Code: daybook.Unimplemented, Reason: intake.ReasonMethodNotAllowed}
+	case !knownEncoding(r.Header):
+		return &daybook.Error{Code: daybook.Unimplemented, Reason: intake.ReasonUnsupportedEncoding}
+	}
+	return refusal("", reasonInvalidCall, "")
+}
+
+// unread is the reply to a call whose body could not be read.
+func (s *Service) unread(header http.Header, err *daybook.Error) reply {
+	s.report(header, err)
+	return unread(err)
+}
+
+func (s *Service) report(header http.Header, err *daybook.Error) {
+	if s.Refused != nil {
+		s.Refused(intake.Refusal{Protocol: Protocol, Request: intake.RequestIDOf(header), Err: err})
+	}
+}
