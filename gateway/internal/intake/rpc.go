@@ -1,6 +1,13 @@
 package intake
 
-import "connectrpc.com/connect"
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"connectrpc.com/connect"
+	"github.com/klauspost/compress/gzip"
+)
 
 // compressAbove is the size in bytes from which RPC answers are compressed for
 // clients that ask for it. Smaller ones gain nothing and cost the compressor.
@@ -12,5 +19,34 @@ func RPCOptions(maxMessage int) []connect.HandlerOption {
 	return []connect.HandlerOption{
 		connect.WithReadMaxBytes(maxMessage),
 		connect.WithCompressMinBytes(compressAbove),
+		connect.WithCompression(string(gzipped),
+			func() connect.Decompressor { return &gunzip{most: maxMessage} },
+			func() connect.Compressor { return gzip.NewWriter(io.Discard) },
+		),
 	}
+}
+
+// A gunzip ends with an error behind the largest message. With any other
+// decompressor connect-go reads on, to its end, only to say in the error how
+// large the message would have been: a bomb of 1 MiB is a gigabyte of work.
+type gunzip struct {
+	gzip.Reader
+	most int
+	read int
+}
+
+// Reset implements connect.Decompressor.
+func (g *gunzip) Reset(src io.Reader) error {
+	g.read = 0
+	return g.Reader.Reset(src)
+}
+
+// Read implements connect.Decompressor.
+func (g *gunzip) Read(p []byte) (int, error) {
+	n, err := g.Reader.Read(p[:min(len(p), g.most+1-g.read)])
+	if g.read += n; g.read <= g.most {
+		return n, err
+	}
+	tooLong := fmt.Sprintf("the decompressed body has more than %d bytes, which is the limit", g.most)
+	return n, connect.NewError(connect.CodeResourceExhausted, errors.New(tooLong))
 }

@@ -138,3 +138,12 @@ func btoi(b bool) int {
 	}
 	return 0
 }
+
+func TestACallThatExpandsBeyondTheLimitIsToldSoAtOnce(t *testing.T) {
+	bomb := gzipped(t, strings.Repeat(" ", 2<<20))
+	cut := bomb[:len(bomb)-100] // nobody looks so far
+	got := answerOf(newGateway().post(cut, "Content-Encoding", "gzip"))
+	if want := (answer{http.StatusTooManyRequests, "the decompressed body has more than 1048576 bytes, which is the limit"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
