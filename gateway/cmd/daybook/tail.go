@@ -30,7 +30,8 @@ func newTail(a *app) *cobra.Command {
 		Use:   "tail",
 		Short: "Show events as they are stored",
 		Long: "Show the events of a running gateway as they are stored, from now on, until Ctrl-C. While the\n" +
-			"gateway is restarted tail waits for it and misses nothing.\n\n" +
+			"gateway is restarted tail waits for it and misses nothing. Where it comes back with another data\n" +
+			"directory, tail says so and begins with its oldest event.\n\n" +
 			"The table has time, name, type, actor, id and metadata. With -o json each event is a row:\n" +
 			"{\"event_id\",\"event_name\",\"event_type\",\"actor_id\",\"event_ts\",\"ingested_at\",\"caller\",\"protocol\",\n" +
 			"\"instance\",\"metadata\"}, null where absent, which `daybook send -` takes.",
@@ -93,6 +94,7 @@ func (a *app) tail(ctx context.Context, o tailOptions) error {
 		away: func(err error) {
 			a.hint("The gateway is away (%s); waiting for it. Ctrl-C stops.", printable(err.Error()))
 		},
+		note: func(text string) { fmt.Fprintf(a.stderr, "daybook: %s\n", printable(text)) },
 	}
 	err = s.run(ctx)
 	if flushed := out.Flush(); err == nil {

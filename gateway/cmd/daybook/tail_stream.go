@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,10 @@ type subscription struct {
 	event func(row []byte) error // is told each event; its error ends the subscription
 	pause func() error           // is called when no more has arrived yet
 	away  func(error)            // is told once per outage that the gateway is away
+	note  func(text string)      // is told what the gateway remarks
 
-	lastID  string
-	started time.Time // when the first connection was made
+	lastID    string // of the last message, or of the place where the stream began
+	connected bool   // once
 }
 
 const (
@@ -56,7 +58,7 @@ func (s *subscription) run(ctx context.Context) error {
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return err
-		case s.started.IsZero():
+		case !s.connected:
 			return s.notThere(err)
 		case errors.As(err, new(refusedError)):
 			return err
@@ -96,7 +98,6 @@ func (s *subscription) connect(ctx context.Context) error {
 	if err != nil {
 		return refusedError{err}
 	}
-	now := time.Now()
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
@@ -105,21 +106,13 @@ func (s *subscription) connect(ctx context.Context) error {
 	if err := s.check(response); err != nil {
 		return err
 	}
-	if s.started.IsZero() {
-		s.started = now
-	}
+	s.connected = true
 	return s.read(response.Body, func() { quiet.Reset(silence) })
 }
 
 // request asks for what has not been seen.
 func (s *subscription) request(ctx context.Context) (*http.Request, error) {
-	query := s.query
-	if s.lastID == "" && !s.started.IsZero() && query.Get("from") == "now" && query.Get("n") == "" {
-		// Nothing has come yet, so there is no place to continue behind; but
-		// "now" is when the command began.
-		query = url.Values{"from": {s.started.UTC().Format(time.RFC3339Nano)}}
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"?"+query.Encode(), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"?"+s.query.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -164,21 +157,28 @@ func (s *subscription) read(body io.Reader, alive func()) error {
 			return err
 		case m.kind == "end":
 			return nil
-		case m.data == nil:
-			continue // a sign of life
+		case m.comment != "" && m.comment != keepAlive:
+			s.note(m.comment)
 		}
-		if err := s.event(m.data); err != nil {
-			return refusedError{err}
+		if m.data != nil {
+			if err := s.event(m.data); err != nil {
+				return refusedError{err}
+			}
 		}
-		s.lastID = m.id
+		// A message without data names the place where the stream begins.
+		s.lastID = cmp.Or(m.id, s.lastID)
 	}
 }
 
 // A message is one server-sent event.
 type message struct {
 	id, kind string
+	comment  string
 	data     []byte
 }
+
+// keepAlive is the comment that is only a sign of life.
+const keepAlive = "keep-alive"
 
 // message reads one message. Of the format (see the HTML standard, section
 // "Server-sent events") a gateway uses one line each of id, event and data.
@@ -201,6 +201,8 @@ func (s *subscription) message(in *bufio.Reader, alive func()) (m message, err e
 		name, value, _ := bytes.Cut(text, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
+		case "":
+			m.comment = string(value)
 		case "id":
 			m.id = string(value)
 		case "event":

@@ -16,31 +16,30 @@ func TestSubscriptionContinuesBehindTheLastEvent(t *testing.T) {
 	var asked []string
 	answers := []func(w http.ResponseWriter){
 		func(w http.ResponseWriter) { panic(http.ErrAbortHandler) }, // the first must succeed: see below
-		func(w http.ResponseWriter) { fmt.Fprint(w, ": keep-alive\n\n") },
+		func(w http.ResponseWriter) { fmt.Fprint(w, "id: 6\n\n: keep-alive\n\n") },
 		func(w http.ResponseWriter) {
 			fmt.Fprint(w, "id: 7\ndata: {\"a\":1}\n\nid: 8\r\ndata:{\"b\":2}\r\n\r\nid: 9\ndata: cut")
 		},
 		func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) },
-		func(w http.ResponseWriter) { fmt.Fprint(w, "id: 9\ndata: {\"c\":3}\n\nevent: end\ndata: {}\n\n") },
+		func(w http.ResponseWriter) {
+			fmt.Fprint(w, ": another store\n\nid: 2\n\nid: 9\ndata: {\"c\":3}\n\nevent: end\ndata: {}\n\n")
+		},
 	}
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		from := r.URL.Query().Get("from")
-		if from != "now" {
-			from = "time"
-		}
-		asked = append(asked, from+" "+r.Header.Get("Last-Event-ID"))
+		asked = append(asked, r.URL.Query().Get("from")+" "+r.Header.Get("Last-Event-ID"))
 		now := answers[0]
 		answers = answers[1:]
 		now(w)
 	}))
 	defer gateway.Close()
-	var rows []string
+	var rows, notes []string
 	outages := 0
 	s := subscription{
 		url: gateway.URL, token: "t", query: url.Values{"from": {"now"}},
 		event: func(row []byte) error { rows = append(rows, string(row)); return nil },
 		pause: func() error { return nil },
 		away:  func(error) { outages++ },
+		note:  func(text string) { notes = append(notes, text) },
 	}
 
 	if err := s.run(t.Context()); err == nil || !strings.Contains(err.Error(), "no gateway at "+gateway.URL) {
@@ -53,8 +52,11 @@ func TestSubscriptionContinuesBehindTheLastEvent(t *testing.T) {
 	if want := []string{`{"a":1}`, `{"b":2}`, `{"c":3}`}; !reflect.DeepEqual(rows, want) {
 		t.Errorf("rows %q, want %q", rows, want)
 	}
-	if want := []string{"now ", "now ", "time ", "now 8", "now 8"}; !reflect.DeepEqual(asked, want) {
+	if want := []string{"now ", "now ", "now 6", "now 8", "now 8"}; !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %q, want %q", asked, want)
+	}
+	if want := []string{"another store"}; !reflect.DeepEqual(notes, want) {
+		t.Errorf("notes %q, want %q", notes, want)
 	}
 	if outages != 2 {
 		t.Errorf("%d outages, want 2: silence, and the one with a 503 in it", outages)

@@ -19,6 +19,10 @@ type Options struct {
 	// and tail says so.
 	Events store.Follower
 
+	// Store names the store that Events are of, so that a tail which is taken up
+	// again notices another one. Empty means that it cannot notice.
+	Store string
+
 	// Streams ends the open tails when it is done; nil means nothing does.
 	Streams context.Context
 
@@ -36,7 +40,7 @@ func New(o Options) http.Handler {
 	closed := http.NewServeMux()
 	closed.Handle("GET /version", version(o.Version))
 	closed.Handle("GET /metrics", o.Metrics)
-	closed.Handle("GET /v1/tail", &tail{events: o.Events, streams: o.Streams, failed: o.Failed})
+	closed.Handle("GET /v1/tail", &tail{events: o.Events, store: o.Store, streams: o.Streams, failed: o.Failed})
 	closed.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "unimplemented", "no such route; there are /health, /ready, /version, /metrics and /v1/tail")
 	})

@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,10 +23,14 @@ const (
 	writeWithin = 30 * time.Second
 )
 
+// otherStore is the comment for a reader that comes back from another store.
+const otherStore = ": the gateway has another store than before; this one is shown from its oldest event\n\n"
+
 // tail sends events as server-sent events: a reader that was cut off continues
 // behind the last id it has seen.
 type tail struct {
 	events  store.Follower
+	store   string // its name, for ids
 	streams context.Context
 	failed  func(error)
 }
@@ -35,7 +40,7 @@ func (t *tail) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotImplemented, "unimplemented", "tail is not available: this store cannot be read")
 		return
 	}
-	follow, err := parseFollow(r)
+	follow, other, err := t.parseFollow(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "invalid", err.Error())
 		return
@@ -50,9 +55,9 @@ func (t *tail) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	stream := stream{w: w, control: http.NewResponseController(w)}
+	stream := stream{w: w, control: http.NewResponseController(w), store: t.store}
 	defer stream.release()
-	if stream.send(nil) != nil { // the headers now, the first event may take long
+	if stream.open(from, other, !follow.NoFollow) != nil {
 		return
 	}
 	t.report(ctx, stream.follow(ctx, from))
@@ -82,7 +87,23 @@ func (t *tail) context(r *http.Request) (context.Context, context.CancelFunc) {
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	store   string
 	buffer  []byte
+}
+
+// open sends the headers now, for the first event may take long. Who follows is
+// told the place too: a connection that is lost before the first event is
+// continued from there.
+func (s *stream) open(from *query.Tail, other, follows bool) error {
+	var b []byte
+	if other {
+		b = append(b, otherStore...)
+	}
+	if follows {
+		b = place{s.store, from.Position()}.appendTo(b)
+		b = append(b, '\n')
+	}
+	return s.send(b)
 }
 
 // release gives the connection back without the deadline, which would count for
@@ -98,7 +119,7 @@ func (s *stream) follow(ctx context.Context, from *query.Tail) error {
 		switch {
 		case err == nil:
 			for _, e := range entries {
-				b = appendEvent(b, e)
+				b = s.appendEvent(b, e)
 			}
 		case errors.Is(err, io.EOF):
 			_ = s.send(append(b, "event: end\ndata: {}\n\n"...)) // the last word either way
@@ -124,10 +145,9 @@ func nextWithin(ctx context.Context, from *query.Tail, limit time.Duration) ([]s
 	return from.Next(ctx)
 }
 
-func appendEvent(b []byte, e store.Entry) []byte {
-	b = append(b, "id: "...)
-	b = strconv.AppendUint(b, uint64(e.Position), 10)
-	b = append(b, "\ndata: "...)
+func (s *stream) appendEvent(b []byte, e store.Entry) []byte {
+	b = place{s.store, e.Position}.appendTo(b)
+	b = append(b, "data: "...)
 	b = query.AppendRow(b, e)
 	return append(b, "\n\n"...)
 }
@@ -142,43 +162,41 @@ func (s *stream) send(b []byte) error {
 }
 
 // parseFollow reads the query parameters. Last-Event-ID, which browsers send
-// when they connect again, counts before them all.
-func parseFollow(r *http.Request) (query.Follow, error) {
+// when they connect again, counts before them all. Other says that it is of
+// another store.
+func (t *tail) parseFollow(r *http.Request) (f query.Follow, other bool, err error) {
 	values := r.URL.Query()
-	f := query.Follow{}
 	if err := parseFrom(&f, values.Get("from")); err != nil {
-		return f, err
+		return f, false, err
 	}
 	if text := values.Get("n"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
-			return f, fmt.Errorf("n: %q is not a number of events", text)
+			return f, false, fmt.Errorf("n: %q is not a number of events", text)
 		}
 		if n > 0 && (f.Start || !f.Since.IsZero()) {
-			return f, errors.New("n: the last events come before now; leave out from, or n")
+			return f, false, errors.New("n: the last events come before now; leave out from, or n")
 		}
 		f.Last = int(n)
 	}
 	if text := values.Get("follow"); text != "" {
 		follow, err := strconv.ParseBool(text)
 		if err != nil {
-			return f, fmt.Errorf("follow: %q is neither true nor false", text)
+			return f, false, fmt.Errorf("follow: %q is neither true nor false", text)
 		}
 		f.NoFollow = !follow
 	}
-	for _, text := range []string{r.Header.Get("Last-Event-ID"), values.Get("after")} {
-		if text == "" {
-			continue
-		}
-		position, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return f, fmt.Errorf("after: %q is not a position", text)
-		}
-		after := store.Position(position)
-		f.After = &after
-		break
+	seen := cmp.Or(r.Header.Get("Last-Event-ID"), values.Get("after"))
+	if seen == "" {
+		return f, false, nil
 	}
-	return f, nil
+	p, err := parsePlace(seen)
+	if err != nil {
+		return f, false, err
+	}
+	after, other := p.in(t.store)
+	f.After = &after
+	return f, other, nil
 }
 
 func parseFrom(f *query.Follow, text string) error {

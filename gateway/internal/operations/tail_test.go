@@ -39,6 +39,8 @@ var (
 	b   = message("2", "b", "2026-01-31T12:01:00Z")
 	c   = message("3", "c", "2026-01-31T12:02:00Z")
 	end = "event: end\ndata: {}\n\n"
+
+	replaced = ": the gateway has another store than before; this one is shown from its oldest event\n\n"
 )
 
 func TestATailThatDoesNotFollowSendsEachEventAndTheEnd(t *testing.T) {
@@ -73,11 +75,32 @@ func TestAReaderThatConnectsAgainContinuesBehindTheLastIDItHasSeen(t *testing.T)
 	}
 }
 
+func TestAReaderThatComesFromAnotherStoreIsToldAndMissesNothing(t *testing.T) {
+	h := operations.New(operations.Options{Events: book(), Metrics: metrics, Store: "3f2a1b9c.1"})
+	mine := func(message string) string { return strings.Replace(message, "id: ", "id: 3f2a1b9c.1-", 1) }
+	for seen, want := range map[string]string{
+		"3f2a1b9c.1-2": mine(c) + end,
+		"2":            mine(c) + end,
+		"3f2a1b9c.2-2": replaced + mine(a) + mine(b) + mine(c) + end,
+		"00000000.1-2": replaced + mine(a) + mine(b) + mine(c) + end,
+		"a-b-7":        replaced + mine(a) + mine(b) + mine(c) + end,
+	} {
+		for _, w := range []*httptest.ResponseRecorder{
+			get(h, "/v1/tail?follow=false&from=now", "localhost", "Last-Event-ID", seen),
+			get(h, "/v1/tail?follow=false&after="+seen, "localhost"),
+		} {
+			if w.Body.String() != want {
+				t.Errorf("behind %s\n%s\nwant\n%s", seen, w.Body, want)
+			}
+		}
+	}
+}
+
 func TestWrongParametersAreRefusedByName(t *testing.T) {
 	h := operations.New(operations.Options{Events: book(), Metrics: metrics})
 	for query, want := range map[string]string{
 		"from=yesterday": "from: ", "n=x": "n: ", "n=99999999999": "n: ", "n=3&from=start": "n: ",
-		"follow=perhaps": "follow: ", "after=-1": "after: ", "after=x": "after: ",
+		"follow=perhaps": "follow: ", "after=-1": "after: ", "after=a-": "after: ", "after=a-x": "after: ", "after=x": "after: ",
 	} {
 		if w := get(h, "/v1/tail?"+query, "localhost"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"message":"`+want) {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
@@ -131,8 +154,8 @@ func TestATailKeepsTheConnectionAliveAndEndsWhenTheGatewayStops(t *testing.T) {
 			h.ServeHTTP(pipe{writer, http.Header{}}, r)
 		}()
 		lines := bufio.NewReader(reader)
-		if got := read(t, lines, len(c)); got != c {
-			t.Errorf("first %q, want the newest event", got)
+		if got, want := read(t, lines, len("id: 2\n\n"+c)), "id: 2\n\n"+c; got != want {
+			t.Errorf("first %q, want the place and the newest event", got)
 		}
 		begin := time.Now()
 		if got := read(t, lines, len(": keep-alive\n\n")); got != ": keep-alive\n\n" || time.Since(begin) != 15*time.Second {
@@ -174,8 +197,8 @@ func TestAReaderThatLeavesEndsItsTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	if got := read(t, response.Body, len(a+b+c)); got != a+b+c {
-		t.Errorf("read %q", got)
+	if got, want := read(t, response.Body, len("id: 0\n\n"+a+b+c)), "id: 0\n\n"+a+b+c; got != want {
+		t.Errorf("read %q, want %q", got, want)
 	}
 	leave()
 }

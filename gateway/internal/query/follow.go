@@ -35,7 +35,6 @@ const readMax = 256
 type Tail struct {
 	from  store.Follower
 	after store.Position
-	skip  int            // events to leave out, to start with the last n
 	end   store.Position // of a tail that does not follow
 	ends  bool
 }
@@ -60,6 +59,9 @@ func Open(ctx context.Context, from store.Follower, f Follow) (*Tail, error) {
 	return t, err
 }
 
+// Position is the place that t has reached: what comes next is behind it.
+func (t *Tail) Position() store.Position { return t.after }
+
 // seekLast places t so that n events follow, or all when there are fewer. The
 // positions between two events are not known in advance, so it widens the range
 // until it holds enough; together that reads at most twice what is needed.
@@ -75,8 +77,8 @@ func (t *Tail) seekLast(ctx context.Context, n int) error {
 		}
 		oldest, _ := t.from.Bounds()
 		if events >= n || start < oldest || start == 0 {
-			t.after, t.skip = start, max(events-n, 0)
-			return nil
+			t.after, err = t.pass(ctx, start, max(events-n, 0))
+			return err
 		}
 	}
 }
@@ -97,6 +99,24 @@ func (t *Tail) count(ctx context.Context, start store.Position) (int, error) {
 		start = entries[len(entries)-1].Position
 	}
 	return events, nil
+}
+
+// pass returns the position behind which that many events fewer lie than behind
+// start.
+func (t *Tail) pass(ctx context.Context, start store.Position, events int) (store.Position, error) {
+	for events > 0 {
+		entries, err := t.from.Read(ctx, start, readMax)
+		if err != nil || len(entries) == 0 {
+			return start, err
+		}
+		for i := 0; i < len(entries) && events > 0; i++ {
+			start = entries[i].Position
+			if entries[i].Kind == store.KindEvent {
+				events--
+			}
+		}
+	}
+	return start, nil
 }
 
 // Next returns the next events, at least one, and waits for them where
@@ -135,8 +155,6 @@ func (t *Tail) events(entries []store.Entry) []store.Entry {
 		switch {
 		case e.Kind != store.KindEvent:
 		case t.ends && e.Position > t.end:
-		case t.skip > 0:
-			t.skip--
 		default:
 			kept = append(kept, e)
 		}

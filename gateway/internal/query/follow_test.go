@@ -78,6 +78,34 @@ func TestATailThatDoesNotFollowReadsFromWhereItIsTold(t *testing.T) {
 	}
 }
 
+func TestATailKnowsItsPlaceBeforeItHasReadAnything(t *testing.T) {
+	behind4 := store.Position(14 + 5)
+	for name, test := range map[string]struct {
+		follow query.Follow
+		want   []string
+	}{
+		"from now":      {query.Follow{}, nil},
+		"the last two":  {query.Follow{Last: 2}, []string{"4", "5"}},
+		"from a time":   {query.Follow{Since: noon.Add(3 * time.Minute)}, []string{"3", "4", "5"}},
+		"from a place":  {query.Follow{After: &behind4}, []string{"5"}},
+		"all there are": {query.Follow{Last: 9}, []string{"1", "2", "3", "4", "5"}},
+	} {
+		m := five()
+		first, err := query.Open(t.Context(), m, test.follow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		place := first.Position()
+		again, err := query.Open(t.Context(), m, query.Follow{After: &place, NoFollow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := names(t, again); !slices.Equal(got, test.want) {
+			t.Errorf("%s: behind %d are %v, want %v", name, place, got, test.want)
+		}
+	}
+}
+
 func TestNoMoreThanTheLastEventsAreReadWhereTheyAreDense(t *testing.T) {
 	m := &querytest.Memory{}
 	for i := 1; i <= 10; i++ {

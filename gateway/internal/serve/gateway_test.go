@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -93,7 +94,7 @@ func TestAnEventThatIsAcceptedIsShownByTailAndCounted(t *testing.T) {
 		t.Fatalf("%d %s, want 200 %s", status, body, want)
 	}
 	_, tail := g.do("GET", g.OperationsURL()+"/v1/tail?from=start&follow=false", "")
-	if !strings.HasPrefix(tail, `id: 1`+"\n"+`data: {"event_id":"1","event_name":"hello",`) || !strings.Contains(tail, `"instance":"test","metadata":{"plan":"pro"}}`) {
+	if !regexp.MustCompile(`^id: [0-9a-f]{8}\.1-1\ndata: {"event_id":"1","event_name":"hello",`).MatchString(tail) || !strings.Contains(tail, `"instance":"test","metadata":{"plan":"pro"}}`) {
 		t.Errorf("tail sent %s", tail)
 	}
 	_, metrics := g.do("GET", g.OperationsURL()+"/metrics", "")
