@@ -32,7 +32,8 @@ type app struct {
 	stdinIsTerminal, stdoutIsTerminal, stderrIsTerminal bool
 
 	env     func(name string) (value string, ok bool)
-	program string // what a person types to run daybook
+	environ []string // the whole environment, NAME=VALUE
+	program string   // what a person types to run daybook
 
 	// Persistent flags.
 	file    string            // --config

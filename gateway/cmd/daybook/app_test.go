@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,8 +26,13 @@ func newConsole(t *testing.T, env map[string]string) *console {
 func (c *console) run(args ...string) int {
 	c.stdout.Reset()
 	c.stderr.Reset()
+	var environ []string
+	for name, value := range c.env {
+		environ = append(environ, name+"="+value)
+	}
 	a := &app{
-		stdin: strings.NewReader(""), stdout: &c.stdout, stderr: &c.stderr, program: "daybook",
+		environ: environ,
+		stdin:   strings.NewReader(""), stdout: &c.stdout, stderr: &c.stderr, program: "daybook",
 		env: func(name string) (string, bool) {
 			value, ok := c.env[name]
 			return value, ok
@@ -49,7 +55,9 @@ func TestWrongUsageIsAnsweredWithTheReasonTheUsageAndStatus2(t *testing.T) {
 		"config prnt":                    `daybook config has no command "prnt"; did you mean print?`,
 		"config example mars":            `"mars" is no example: there are cloudrun, laptop, vm`,
 		"version more":                   `unknown command "more"`,
-		"check --nope":                   "unknown flag: --nope",
+		"check --nope":                   "unknown flag --nope\n",
+		"serve --ingest-lisen :8080":     "unknown flag --ingest-lisen; did you mean --ingest-listen?\n",
+		"check -x":                       "unknown shorthand flag: 'x'",
 		"version -o xml":                 `--output: "xml" is not one of: table, json`,
 		"check --stop-within soon":       `"soon" is not a duration such as 10s, 24h or 7d`,
 		"check --ingest-listen 8080":     `"8080" is not an address such as 127.0.0.1:8080`,
@@ -146,6 +154,30 @@ func TestCheckFailsExactlyWhenThereAreProblems(t *testing.T) {
 	c.env = map[string]string{"PORT": "8080", "K_SERVICE": "book"}
 	if status := c.run("check", "--allow-anonymous", "--allow-ephemeral"); status != exitDone {
 		t.Errorf("with permission: status %d:\n%s", status, &c.stdout)
+	}
+}
+
+func TestCheckRemarksOnVariablesThatNobodyReads(t *testing.T) {
+	c := newConsole(t, map[string]string{
+		"DAYBOOK_INGEST_LISEN": "127.0.0.1:9", "DAYBOOK_FAVOURITE_COLOUR": "red",
+		"DAYBOOK_LOG_LEVEL": "debug", "DAYBOOK_KEY": "k", "DAYBOOK_PORT_8080_TCP": "tcp://10.0.0.1:8080", "HOME": "/",
+	})
+	if status := c.run("check"); status != exitDone {
+		t.Errorf("status %d: they stop nothing\n%s", status, &c.stdout)
+	}
+	var remarks []string
+	for line := range strings.Lines(c.stdout.String()) {
+		if strings.Contains(line, "environment ") {
+			remarks = append(remarks, line)
+		}
+	}
+	slices.Sort(remarks)
+	want := []string{
+		"ok       environment   DAYBOOK_FAVOURITE_COLOUR is set and is no key of the configuration\n",
+		"ok       environment   DAYBOOK_INGEST_LISEN is set and is no key of the configuration; did you mean DAYBOOK_INGEST_LISTEN?\n",
+	}
+	if !slices.Equal(remarks, want) {
+		t.Errorf("remarks %q, want %q", remarks, want)
 	}
 }
 

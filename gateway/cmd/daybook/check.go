@@ -29,6 +29,7 @@ func (a *app) check(ctx context.Context) error {
 	} else {
 		findings = serve.Check(ctx, c, from, serve.EphemeralDisk(a.env))
 	}
+	findings = append(findings, serve.CheckVariables(a.environ)...)
 	problems := 0
 	for _, f := range findings {
 		if !f.OK {

@@ -15,6 +15,7 @@ func main() {
 		stdoutIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		stderrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		env:              os.LookupEnv,
+		environ:          os.Environ(),
 		program:          programName(os.Args[0]),
 	}
 	os.Exit(a.run(os.Args[1:]))

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,7 @@ func newRoot(a *app) *cobra.Command {
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(noSuchFlag)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -43,6 +46,22 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	err := fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return err
+}
+
+// noSuchFlag names the flag that was probably meant, where there is none of that
+// name.
+func noSuchFlag(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok || unknown.GetSpecifiedShortnames() != "" {
+		return err
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	err = fmt.Errorf("unknown flag --%s", unknown.GetSpecifiedName())
+	if near := serve.Nearest(unknown.GetSpecifiedName(), slices.Values(names)); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
 	}
 	return err
 }

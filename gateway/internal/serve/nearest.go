@@ -1,6 +1,10 @@
 package serve
 
-import "strings"
+import (
+	"iter"
+	"maps"
+	"strings"
+)
 
 // maxMisspelled is longer than any key.
 const maxMisspelled = 64
@@ -8,11 +12,17 @@ const maxMisspelled = 64
 // nearest returns the key or section that a misspelling was probably meant to
 // be, or "" when none is close.
 func nearest(name string) string {
+	return Nearest(name, maps.Keys(candidates(strings.Count(name, "."))))
+}
+
+// Nearest returns the candidate that a misspelling was probably meant to be, or
+// "" when none is close.
+func Nearest(name string, candidates iter.Seq[string]) string {
 	if len(name) > maxMisspelled {
 		return ""
 	}
 	best, least := "", len(name)/3+2
-	for candidate := range candidates(strings.Count(name, ".")) {
+	for candidate := range candidates {
 		if d := distance(name, candidate); d < least || d == least && best != "" && candidate < best {
 			best, least = candidate, d
 		}
