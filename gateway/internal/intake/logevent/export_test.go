@@ -11,7 +11,7 @@ type Request struct {
 }
 
 // DecodeJSON decodes a request and applies the rules.
-func DecodeJSON(body []byte) (Request, *daybook.Error) { return checked(decodeJSON(body)) }
+func DecodeJSON(body []byte) (Request, *daybook.Error) { return checked(new(Service).decodeJSON(body)) }
 
 // DecodeProto decodes a request and applies the rules.
 func DecodeProto(s *Service, body []byte) (Request, *daybook.Error) {

@@ -70,5 +70,5 @@ func (s *Service) answerFast(ctx context.Context, r *http.Request, body *intake.
 	if err := text.Charge(copies * int64(len(text.Bytes()))); err != nil {
 		return s.unread(r.Header, err)
 	}
-	return s.logEvent(ctx, decodeJSON(text.Bytes()), r.RemoteAddr, r.Header)
+	return s.logEvent(ctx, s.decodeJSON(text.Bytes()), r.RemoteAddr, r.Header)
 }

@@ -53,23 +53,51 @@ func memberOf(name []byte) member {
 	return unknownMember
 }
 
-// scanners keep their tables of names between calls.
-var scanners = sync.Pool{New: func() any { return new(strictjson.Scanner) }}
+// A scanner keeps its table of names between calls. In one call it is charged
+// for what the table grows by: names may take many times their length.
+type scanner struct {
+	strictjson.Scanner
+	lease intake.Lease
+	shed  *daybook.Error // there was no memory
+}
+
+var scanners = sync.Pool{New: func() any {
+	s := new(scanner)
+	s.Charge = s.charge
+	return s
+}}
+
+func (s *scanner) charge(bytes int) bool {
+	if s.shed == nil {
+		s.shed = s.lease.Grow(int64(bytes))
+	}
+	return s.shed == nil
+}
+
+func (s *scanner) release() {
+	s.Shrink()
+	s.lease.Release()
+	s.lease, s.shed = intake.Lease{}, nil
+	scanners.Put(s)
+}
 
 // decodeJSON reads a request from the JSON of Protocol Buffers, more strictly
 // than protojson does: nothing that two readers could take for different things
 // is let in, and numbers in metadata stay the text they were.
-func decodeJSON(body []byte) call {
+func (s *Service) decodeJSON(body []byte) call {
 	if bytes.HasPrefix(body, []byte("\uFEFF")) {
 		return call{refused: refusal("", reasonByteOrderMark, "the request begins with a byte order mark; write UTF-8 without one")}
 	}
-	scan := scanners.Get().(*strictjson.Scanner)
-	defer scanners.Put(scan)
-	defer scan.Shrink()
+	scan := scanners.Get().(*scanner)
+	defer scan.release()
+	scan.lease = s.Budget.Lease()
 	scan.Reset(body)
-	d := jsonDecoder{scan: scan}
+	d := jsonDecoder{scan: &scan.Scanner}
 	d.object()
 	scan.End()
+	if scan.shed != nil {
+		return call{shed: scan.shed}
+	}
 	if err := d.unacceptable(); err != nil {
 		return call{refused: err}
 	}

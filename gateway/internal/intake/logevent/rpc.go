@@ -17,8 +17,8 @@ import (
 func (s *Service) rpcHandler() http.Handler {
 	options := append(intake.RPCOptions(maxMessage),
 		connect.WithCodec(codec{name: "proto", decode: s.decodeProto, encode: encodeProto}),
-		connect.WithCodec(codec{name: "json", decode: decodeJSON, encode: encodeJSON}),
-		connect.WithCodec(codec{name: "json; charset=utf-8", decode: decodeJSON, encode: encodeJSON}),
+		connect.WithCodec(codec{name: "json", decode: s.decodeJSON, encode: encodeJSON}),
+		connect.WithCodec(codec{name: "json; charset=utf-8", decode: s.decodeJSON, encode: encodeJSON}),
 	)
 	return connect.NewUnaryHandler(Path, s.serveRPC, options...)
 }

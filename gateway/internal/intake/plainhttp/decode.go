@@ -19,11 +19,33 @@ type decoder struct {
 	out    []byte   // their metadata, one object after the other
 	extras [][]byte // names of the event's members that joined its metadata
 	most   int      // events allowed
+
+	pay  func(bytes int64) *daybook.Error // for memory beyond the usual; nil = nobody has to
+	shed *daybook.Error                   // it was not there
 }
 
-var decoders = sync.Pool{New: func() any { return new(decoder) }}
+var decoders = sync.Pool{New: func() any {
+	d := new(decoder)
+	d.scan.Charge = d.charge
+	return d
+}}
 
-func newDecoder() *decoder { return decoders.Get().(*decoder) }
+// newDecoder returns a decoder that asks pay before it takes memory that grows
+// faster than the body: that of names.
+func newDecoder(pay func(bytes int64) *daybook.Error) *decoder {
+	d := decoders.Get().(*decoder)
+	d.pay, d.shed = pay, nil
+	return d
+}
+
+// charge charges what the scanner takes, and as much again: for each of the
+// event's own members that joins the metadata there is an entry in extras.
+func (d *decoder) charge(bytes int) bool {
+	if d.shed == nil && d.pay != nil {
+		d.shed = d.pay(2 * int64(bytes))
+	}
+	return d.shed == nil
+}
 
 // release gives the decoder back. The submissions it returned and their
 // metadata must not be used after that; their texts may.
@@ -39,6 +61,7 @@ func (d *decoder) release() {
 	}
 	d.texts.shrink()
 	d.scan.Shrink()
+	d.pay = nil
 	decoders.Put(d)
 }
 
@@ -55,7 +78,11 @@ func (d *decoder) decode(body []byte, most int) ([]admit.Submission, *daybook.Er
 	}
 	d.most = most
 	d.clear()
-	if err := d.body(body); err != nil {
+	err := d.body(body)
+	if d.shed != nil {
+		return nil, d.shed
+	}
+	if err != nil {
 		return nil, err
 	}
 	d.texts.assign(d.events)

@@ -48,6 +48,7 @@ type eventReader struct {
 	metadata strictjson.Object // the metadata object, 0 before it was read
 	members  int               // written to the metadata
 	hasActor bool
+	given    uint8  // a bit for each member that is in texts
 	userID   []byte // the value of user_id, as written
 
 	timeText   []byte // of event_ts or event_time
@@ -86,9 +87,10 @@ func (e *eventReader) member(name []byte) {
 // text reads one of the event's own members.
 func (e *eventReader) text(m member) {
 	text := e.optionalText(memberNames[m])
-	if len(text) == 0 {
+	if len(text) == 0 || e.given&(1<<m) != 0 { // given twice it is refused
 		return
 	}
+	e.given |= 1 << m
 	e.texts.add(e.index, m, text)
 	e.hasActor = e.hasActor || m == actorID
 }
@@ -149,7 +151,9 @@ func (e *eventReader) metadataObject() {
 
 // extra reads a member that is not the event's own: it joins the metadata.
 func (e *eventReader) extra(name []byte) {
-	e.extras = append(e.extras, name)
+	if !e.scan.Flaw().Is() { // else it is refused whatever they are called
+		e.extras = append(e.extras, name)
+	}
 	e.join(name)
 }
 

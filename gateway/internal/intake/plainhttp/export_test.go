@@ -11,7 +11,7 @@ var Render = render
 // Decode decodes body with a decoder of the pool and hands the events to use,
 // which must not keep them.
 func Decode(body []byte, most int, use func([]admit.Submission)) *daybook.Error {
-	d := newDecoder()
+	d := newDecoder(nil)
 	defer d.release()
 	events, err := d.decode(body, most)
 	use(events)

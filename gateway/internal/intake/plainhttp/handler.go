@@ -24,12 +24,16 @@ const eventOverhead = 1 << 10
 // metadata and two of the texts.
 const copies = 2
 
+// usualNames is what the names and escapes of an event that people mean take at
+// most, beside the copies.
+const usualNames = 1 << 20
+
 // Need is the most that one request is charged, where bodies are read by b and
 // carry at most maxEvents events. A budget of less would refuse the largest
 // request for ever.
 func Need(b *intake.Body, maxEvents int) int64 {
 	held, length := b.Largest()
-	return max(b.Peak(), held+copies*length+eventOverhead*int64(maxEvents))
+	return max(b.Peak(), held+copies*length+eventOverhead*int64(maxEvents)+usualNames)
 }
 
 // A Handler answers POST /v1/events. Set the fields before the first request;
@@ -92,7 +96,7 @@ func (h *Handler) accept(r *http.Request, who caller.Caller) ([]daybook.Outcome,
 	if err := text.Charge(copies * int64(len(text.Bytes()))); err != nil {
 		return nil, err
 	}
-	d := newDecoder()
+	d := newDecoder(text.Charge)
 	defer d.release()
 	events, err := d.decode(text.Bytes(), h.maxEvents())
 	if err != nil || len(events) == 0 {

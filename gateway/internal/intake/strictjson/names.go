@@ -47,13 +47,17 @@ type entry struct {
 
 const inDecoded = 1 << 31
 
+// The bytes of an entry, and of a place in the table.
+const entrySize, placeSize = 16, 4
+
 // verdict is what came of adding a name.
 type verdict int
 
 const (
-	added verdict = iota
-	taken         // the object has that name
-	full          // maxNames is reached; the name was not added
+	added  verdict = iota
+	taken          // the object has that name
+	full           // maxNames is reached; the name was not added
+	unpaid         // nor was it here: there is no memory for it
 )
 
 // object returns the number for another object.
@@ -80,7 +84,7 @@ func (n *names) shrink() {
 
 // add enters name into the names of object. At is where text has the name, if
 // it does.
-func (n *names) add(text []byte, object Object, name []byte, at int, escaped bool) verdict {
+func (n *names) add(text []byte, object Object, name []byte, at int, escaped bool, charge Charge) verdict {
 	hash := n.hash(object, name)
 	bit := uint64(1) << (hash % 64)
 	if n.seen&bit != 0 && n.find(text, object, hash, name) {
@@ -89,6 +93,9 @@ func (n *names) add(text []byte, object Object, name []byte, at int, escaped boo
 	n.seen |= bit
 	if len(n.entries) == maxNames {
 		return full
+	}
+	if !n.makeRoom(charge, name, escaped) {
+		return unpaid
 	}
 	e := entry{object: object, hash: hash, start: uint32(at), length: uint32(len(name))}
 	if escaped {
@@ -100,6 +107,23 @@ func (n *names) add(text []byte, object Object, name []byte, at int, escaped boo
 		n.enter(len(n.entries))
 	}
 	return added
+}
+
+// makeRoom gets the memory for one more name.
+func (n *names) makeRoom(charge Charge, name []byte, escaped bool) (ok bool) {
+	if n.entries, ok = room(n.entries, 1, entrySize, charge); !ok {
+		return false
+	}
+	if escaped {
+		if n.decoded, ok = room(n.decoded, len(name), 1, charge); !ok {
+			return false
+		}
+	}
+	count := len(n.entries) + 1
+	if count <= fewNames || 2*count <= len(n.table) || cap(n.table) >= tableSize(count) {
+		return true
+	}
+	return charge.take(tableSize(count) * placeSize)
 }
 
 // has reports whether object has a member called name.
@@ -139,7 +163,7 @@ func (n *names) name(text []byte, e *entry) []byte {
 func (n *names) enter(count int) {
 	first := count - 1
 	if 2*count > len(n.table) {
-		n.grow(4 * count)
+		n.grow(tableSize(count))
 		first = 0
 	}
 	mask := uint32(len(n.table) - 1)
@@ -152,9 +176,11 @@ func (n *names) enter(count int) {
 	}
 }
 
-// grow replaces the table by an empty one of at least that many places.
-func (n *names) grow(places int) {
-	size := 1 << bits.Len(uint(places-1))
+// tableSize is how many places a new table for count names has.
+func tableSize(count int) int { return 1 << bits.Len(uint(4*count-1)) }
+
+// grow replaces the table by an empty one of that many places.
+func (n *names) grow(size int) {
 	if cap(n.table) < size {
 		n.table = make([]uint32, size)
 		return

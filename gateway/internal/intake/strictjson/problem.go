@@ -20,6 +20,7 @@ const (
 	InvalidUTF8   = "invalid_utf8"
 	LoneSurrogate = "lone_surrogate"
 	TooManyNames  = "too_many_names"
+	NoMemory      = "memory_exhausted" // breaks the scanner too; see Charge
 )
 
 // Is reports whether there is a problem.

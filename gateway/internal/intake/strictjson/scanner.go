@@ -22,6 +22,10 @@ const hardDepth = 1024
 // the scanner is broken nothing more can be read, and every method returns at
 // once. The zero value is ready for Reset. A Scanner is for one goroutine.
 type Scanner struct {
+	// Charge is asked for the memory of names and decoded texts. It survives
+	// Reset and Shrink.
+	Charge Charge
+
 	text []byte
 	pos  int
 

@@ -32,6 +32,11 @@ func (s *Scanner) decode(quoted []byte, escaped bool) []byte {
 }
 
 func (s *Scanner) unescape(quoted []byte) []byte {
+	var paid bool
+	if s.scratch, paid = room(s.scratch, len(quoted), 1, s.Charge); !paid {
+		s.unpaid()
+		return nil
+	}
 	from := len(s.scratch)
 	s.scratch = AppendText(s.scratch, quoted)
 	return s.scratch[from:len(s.scratch):len(s.scratch)]

@@ -101,9 +101,11 @@ func (s *Scanner) name() []byte {
 	if s.flaw.Is() {
 		return name
 	}
-	switch s.names.add(s.text, s.stack[len(s.stack)-1].object, name, start+1, escaped) {
+	switch s.names.add(s.text, s.stack[len(s.stack)-1].object, name, start+1, escaped, s.Charge) {
 	case taken:
 		s.noteName(name, start)
+	case unpaid:
+		s.unpaid()
 	case full:
 		s.note(TooManyNames, start, "there are more names than an event can hold")
 	}
