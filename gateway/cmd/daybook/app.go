@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,10 +65,13 @@ func (a *app) run(args []string) int {
 	return exitFailed
 }
 
+// outputs are the values of --output.
+var outputs = []string{"table", "json"}
+
 // begin is called when the command line is understood, before the command
 // runs: until then every error is wrong usage.
 func (a *app) begin() error {
-	if a.output != "table" && a.output != "json" {
+	if !slices.Contains(outputs, a.output) {
 		return fmt.Errorf("--output: %q is not one of: table, json", a.output)
 	}
 	a.begun = true

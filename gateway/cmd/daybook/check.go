@@ -18,7 +18,7 @@ func newCheck(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context()) },
 	}
-	a.configFlags(cmd.Flags())
+	a.configFlags(cmd)
 	return cmd
 }
 

@@ -46,7 +46,7 @@ func newConfigPrint(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return a.printConfig() },
 	}
-	a.configFlags(cmd.Flags())
+	a.configFlags(cmd)
 	return cmd
 }
 

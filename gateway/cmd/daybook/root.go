@@ -32,9 +32,32 @@ func newRoot(a *app) *cobra.Command {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	a.persistentFlags(root.PersistentFlags())
+	a.persistentFlags(root)
 	root.AddCommand(newServe(a), newSend(a), newTail(a), newCheck(a), newConfig(a), newStore(a), newVersion(a))
+	root.Version = serve.ReadBuild().String()
+	root.SetVersionTemplate("daybook {{.Version}}\n")
+	refuseUnknownTopics(root)
 	return root
+}
+
+// refuseUnknownTopics makes wrong usage of a word that help and completion, which
+// come with the library, do not know.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = func(_ *cobra.Command, args []string) error {
+			found, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			return noSuchCommand(found, rest)
+		}
+	}
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args = noSuchCommand
+		completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 }
 
 // noSuchCommand refuses a word that is no command of cmd, and names the one
@@ -71,21 +94,23 @@ func noSuchFlag(cmd *cobra.Command, err error) error {
 var everywhere = map[string]bool{"data": true, "ingest.listen": true, "operations.listen": true}
 
 // persistentFlags declares what every command accepts.
-func (a *app) persistentFlags(flags *pflag.FlagSet) {
+func (a *app) persistentFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
 	flags.StringVar(&a.file, "config", "", "configuration `FILE` (default "+serve.DefaultFile+" where present)")
 	flags.StringVar(&a.gateway, "gateway", "", "`URL` of the gateway to send to (DAYBOOK_GATEWAY; default the ingest address)")
 	flags.StringVar(&a.key, "key", "", "`KEY` that proves who is calling (DAYBOOK_KEY)")
 	flags.StringVarP(&a.output, "output", "o", "table", "`FORMAT` of what is printed: table or json, one object per line")
-	a.keyFlags(flags, func(k serve.Key) bool { return everywhere[k.Name] })
+	complete(root, "output", outputs)
+	a.keyFlags(root, flags, func(k serve.Key) bool { return everywhere[k.Name] })
 }
 
 // configFlags declares the remaining keys of the configuration as flags of a
 // command that uses the whole of it.
-func (a *app) configFlags(flags *pflag.FlagSet) {
-	a.keyFlags(flags, func(k serve.Key) bool { return !everywhere[k.Name] })
+func (a *app) configFlags(cmd *cobra.Command) {
+	a.keyFlags(cmd, cmd.Flags(), func(k serve.Key) bool { return !everywhere[k.Name] })
 }
 
-func (a *app) keyFlags(flags *pflag.FlagSet, wanted func(serve.Key) bool) {
+func (a *app) keyFlags(cmd *cobra.Command, flags *pflag.FlagSet, wanted func(serve.Key) bool) {
 	for _, k := range serve.Keys() {
 		if !wanted(k) {
 			continue
@@ -94,6 +119,16 @@ func (a *app) keyFlags(flags *pflag.FlagSet, wanted func(serve.Key) bool) {
 		if k.Type() == "bool" {
 			flag.NoOptDefVal = "true"
 		}
+		if words := k.Words(); len(words) > 0 {
+			complete(cmd, k.Flag(), words)
+		}
+	}
+}
+
+// complete tells shells the values of a flag.
+func complete(cmd *cobra.Command, flag string, words []string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic("daybook: completion of --" + flag + ": " + err.Error())
 	}
 }
 

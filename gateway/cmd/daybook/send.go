@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/serve"
 )
 
 // sendOptions are the flags of send.
@@ -36,7 +37,7 @@ func newSend(a *app) *cobra.Command {
 			"\"code\", \"reason\", \"field\" and \"message\", and \"file\" when FILEs are given.",
 		Example: "  daybook send login-success --actor ann plan=pro sso:=true\n" +
 			"  daybook tail --from start --no-follow -o json | daybook send - --gateway http://other:8080",
-		Args: cobra.MinimumNArgs(1),
+		Args: sendsSomething,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -44,9 +45,29 @@ func newSend(a *app) *cobra.Command {
 		},
 	}
 	o.event.declare(cmd.Flags())
-	cmd.Flags().DurationVar(&o.retryFor, "retry-for", time.Minute, "how long to try again while the gateway does not take events")
+	o.retryFor = time.Minute
+	cmd.Flags().Var((*durationFlag)(&o.retryFor), "retry-for", "how long to try again while the gateway does not take events")
 	return cmd
 }
+
+func sendsSomething(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("send what? Write a name, as in `daybook send hello plan=pro`, or - to read events from a pipe")
+	}
+	return nil
+}
+
+// A durationFlag is a duration as the configuration has them.
+type durationFlag time.Duration
+
+func (f *durationFlag) Set(text string) error {
+	d, err := serve.ParseDuration(text)
+	*f = durationFlag(d)
+	return err
+}
+
+func (f *durationFlag) Type() string   { return "duration" }
+func (f *durationFlag) String() string { return time.Duration(*f).String() }
 
 // send sends what the arguments say and reports it.
 func (a *app) send(ctx context.Context, o sendOptions, args []string) error {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/pflag"
+
+	"daybook.dev/gateway/internal/admit"
 )
 
 // eventFlags are the members of a single event that are not its metadata.
@@ -37,7 +39,7 @@ func (f *eventFlags) given() string {
 // actor_id=ann is not taken for metadata.
 var flagOf = map[string]string{
 	"event_id": "--id", "event_type": "--type", "actor_id": "--actor", "event_ts": "--time", "event_time": "--time",
-	"idempotency_key": "--idempotency-key", "event_name": "NAME", "metadata": "KEY=TEXT",
+	"idempotency_key": "--idempotency-key", "event_name": "NAME",
 }
 
 // line returns the event as a line of JSON. The time is always in it: an event
@@ -87,6 +89,10 @@ func metadataOf(pairs []string) ([]byte, error) {
 		switch {
 		case !ok || key == "":
 			return nil, wrongUsage("%q is neither KEY=TEXT nor KEY:=JSON", pair)
+		case key == "metadata":
+			return nil, wrongUsage("metadata is what the pairs make: write its members, such as plan=pro or seats:=3")
+		case key == admit.EnvelopeKey:
+			return nil, wrongUsage("%s is the gateway's own member: choose another name", key)
 		case flagOf[key] != "":
 			return nil, wrongUsage("%s is the event's own and not metadata: use %s", key, flagOf[key])
 		case seen[key]:

@@ -22,7 +22,7 @@ func newServe(a *app) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
 	}
-	a.configFlags(cmd.Flags())
+	a.configFlags(cmd)
 	return cmd
 }
 

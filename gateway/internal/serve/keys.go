@@ -90,6 +90,9 @@ func (k Key) Type() string {
 	return k.typ.Kind().String()
 }
 
+// Words are the values that the key can have, where they are listed.
+func (k Key) Words() []string { return k.words }
+
 // Check returns why text is not a value of the key, or nil.
 func (k Key) Check(text string) error {
 	_, err := k.parse(text)
@@ -185,7 +188,7 @@ func convertTo(t reflect.Type, text string) (reflect.Value, error) {
 	case reflect.TypeFor[Identities]():
 		v, err = parseIdentities(text)
 	case reflect.TypeFor[time.Duration]():
-		v, err = parseDuration(text)
+		v, err = ParseDuration(text)
 	case reflect.TypeFor[bool]():
 		v, err = parseBool(text)
 	case reflect.TypeFor[int]():

@@ -189,8 +189,8 @@ func (s Size) String() string {
 
 const day = 24 * time.Hour
 
-// parseDuration reads Go's durations with days in front: 7d, 1d12h, 90s.
-func parseDuration(text string) (time.Duration, error) {
+// ParseDuration reads Go's durations with days in front: 7d, 1d12h, 90s.
+func ParseDuration(text string) (time.Duration, error) {
 	wrong := fmt.Errorf("%q is not a duration such as 10s, 24h or 7d", text)
 	head, rest, hasDays := strings.Cut(text, "d")
 	if !hasDays {
@@ -211,7 +211,7 @@ func parseDuration(text string) (time.Duration, error) {
 	return total + d, nil
 }
 
-// durationText writes d as parseDuration reads it: whole days as 7d, and
+// durationText writes d as ParseDuration reads it: whole days as 7d, and
 // without the zero parts that time.Duration prints.
 func durationText(d time.Duration) string {
 	if d >= 2*day && d%day == 0 {
