@@ -3,6 +3,7 @@ package query
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -13,8 +14,8 @@ import (
 )
 
 // AppendRow appends the row of an event to dst: one JSON object on one line,
-// without a newline at the end. Absent texts are null, except idempotency_key,
-// which only an event that has one shows. Times are RFC 3339 in UTC with as many
+// without a newline at the end. Absent texts are null, except that only an
+// event that has an idempotency_key or a sample_rate shows it. Times are RFC 3339 in UTC with as many
 // digits as they need; the metadata is as the caller wrote it.
 func AppendRow(dst []byte, e store.Entry) []byte {
 	dst = appendText(append(dst, `{"event_id":`...), e.Event.ID)
@@ -36,6 +37,9 @@ func AppendRow(dst []byte, e store.Entry) []byte {
 	// content under the same id.
 	if e.Event.IdempotencyKey != "" {
 		dst = appendText(append(dst, `,"idempotency_key":`...), e.Event.IdempotencyKey)
+	}
+	if rate := e.Event.SampleRate; rate > 0 && rate < 1 { // nothing else can be sent, and NaN is no JSON
+		dst = strconv.AppendFloat(append(dst, `,"sample_rate":`...), rate, 'g', -1, 64)
 	}
 	return append(dst, '}')
 }
@@ -100,11 +104,15 @@ func ParseRow(row []byte) (Row, error) {
 		Instance string         `json:"instance"`
 		Metadata jsontext.Value `json:"metadata"`
 		Key      string         `json:"idempotency_key"`
+		Rate     float64        `json:"sample_rate"`
 	}
 	if err := json.Unmarshal(row, &in); err != nil {
 		return Row{}, fmt.Errorf("row: %w", err)
 	}
-	e := daybook.Event{ID: in.ID, Name: in.Name, Type: daybook.Type(in.Type), Actor: in.Actor, Time: in.Time.UTC(), IdempotencyKey: in.Key}
+	e := daybook.Event{
+		ID: in.ID, Name: in.Name, Type: daybook.Type(in.Type), Actor: in.Actor, Time: in.Time.UTC(),
+		IdempotencyKey: in.Key, SampleRate: in.Rate,
+	}
 	if in.Metadata.Kind() != jsontext.KindNull {
 		e.Metadata = []byte(in.Metadata)
 	}

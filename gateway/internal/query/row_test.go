@@ -2,6 +2,7 @@ package query_test
 
 import (
 	"encoding/json"
+	"math"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -31,6 +32,16 @@ func TestARowHasTheKeysInOrderAndNullWhereAbsent(t *testing.T) {
 				`"event_ts":"2026-01-31T12:00:00.12Z","ingested_at":"2026-01-31T12:00:00.000000001Z",` +
 				`"caller":"anonymous","protocol":"http","instance":"host","metadata":{"n":1.50,"big":12345678901234567890}}`,
 		},
+		"with a sample rate": {
+			store.Entry{Record: store.Record{Event: daybook.Event{ID: "1", Name: "x", IdempotencyKey: "k", SampleRate: 0.25}}},
+			`{"event_id":"1","event_name":"x","event_type":null,"actor_id":null,"event_ts":"0001-01-01T00:00:00Z","ingested_at":null,` +
+				`"caller":null,"protocol":null,"instance":null,"metadata":null,"idempotency_key":"k","sample_rate":0.25}`,
+		},
+		"a sample rate that is no number": {
+			store.Entry{Record: store.Record{Event: daybook.Event{ID: "1", Name: "x", SampleRate: math.NaN()}}},
+			`{"event_id":"1","event_name":"x","event_type":null,"actor_id":null,"event_ts":"0001-01-01T00:00:00Z","ingested_at":null,` +
+				`"caller":null,"protocol":null,"instance":null,"metadata":null}`,
+		},
 		"the least": {
 			store.Entry{Record: store.Record{Event: daybook.Event{ID: "1", Name: "x"}}},
 			`{"event_id":"1","event_name":"x","event_type":null,"actor_id":null,` +
@@ -56,7 +67,7 @@ func TestARowHasTheKeysInOrderAndNullWhereAbsent(t *testing.T) {
 
 func TestARowReadsBackAsTheEvent(t *testing.T) {
 	e := store.Entry{Record: store.Record{
-		Event:  daybook.Event{ID: "1", Name: "x", Type: "t", Actor: "a", Time: noon, Metadata: []byte(`{"a":[1, 2]}`)},
+		Event:  daybook.Event{ID: "1", Name: "x", Type: "t", Actor: "a", Time: noon, Metadata: []byte(`{"a":[1, 2]}`), IdempotencyKey: "k", SampleRate: 1e-7},
 		Caller: "c", Protocol: "http", Instance: "i", Received: noon.Add(1),
 	}}
 	row, err := query.ParseRow(query.AppendRow(nil, e))
@@ -67,7 +78,8 @@ func TestARowReadsBackAsTheEvent(t *testing.T) {
 		t.Errorf("metadata %s, want %s", row.Event.Metadata, e.Event.Metadata)
 	}
 	row.Event.Metadata, e.Event.Metadata = nil, nil
-	if got, want := row.Event, e.Event; got.ID != want.ID || got.Name != want.Name || got.Type != want.Type || got.Actor != want.Actor || !got.Time.Equal(want.Time) {
+	if got, want := row.Event, e.Event; got.ID != want.ID || got.Name != want.Name || got.Type != want.Type || got.Actor != want.Actor || !got.Time.Equal(want.Time) ||
+		got.IdempotencyKey != want.IdempotencyKey || got.SampleRate != want.SampleRate {
 		t.Errorf("event %+v, want %+v", got, want)
 	}
 	if row.Caller != "c" || row.Protocol != "http" || row.Instance != "i" || !row.Received.Equal(e.Received) {

@@ -73,6 +73,8 @@ func (e *eventReader) member(name []byte) {
 		e.time("event_ts")
 	case "event_time":
 		e.time("event_time")
+	case "sample_rate":
+		e.sampleRate()
 	case "metadata":
 		e.metadataObject()
 	default:

@@ -28,5 +28,6 @@ const (
 	reasonWrongType            = "wrong_type"
 	reasonInvalidTime          = "invalid_time"
 	reasonTwoTimes             = "two_times"
+	reasonInvalidSampleRate    = "invalid_sample_rate"
 	reasonEventTooLarge        = "event_too_large"
 )
