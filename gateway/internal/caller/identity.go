@@ -59,6 +59,10 @@ func value(header http.Header, name string) string {
 	if name == "" {
 		return ""
 	}
+	const longest = 256 // bytes; what is longer is no name, and would be stored with every event
 	text := strings.TrimPrefix(strings.TrimSpace(header.Get(name)), proxyPrefix)
+	if len(text) > longest {
+		return ""
+	}
 	return strings.ToValidUTF8(strings.TrimSpace(text), "\uFFFD") // it is stored as JSON
 }

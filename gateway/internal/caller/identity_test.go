@@ -3,6 +3,7 @@ package caller_test
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"daybook.dev/gateway/internal/caller"
@@ -19,6 +20,10 @@ func TestProxyHeadersNameTheCallerOnlyFromTheConfiguredNetworks(t *testing.T) {
 	header.Set("X-Goog-Authenticated-User-Email", "accounts.google.com:ann@example.com")
 	header.Set("X-Goog-Authenticated-User-Id", " principal-1 ")
 
+	long := http.Header{}
+	long.Set("X-Goog-Authenticated-User-Email", strings.Repeat("a", 257))
+	long.Set("X-Goog-Authenticated-User-Id", "accounts.google.com:"+strings.Repeat("a", 256))
+
 	for _, c := range []struct {
 		name   string
 		trust  caller.TrustHeaders
@@ -29,6 +34,7 @@ func TestProxyHeadersNameTheCallerOnlyFromTheConfiguredNetworks(t *testing.T) {
 		{"from the network", trust, "127.0.0.1:4711", header, named},
 		{"from the network, mapped into IPv6", trust, "[::ffff:127.0.0.1]:4711", header, named},
 		{"from the network, with a zone", trust, "[fd00::1%eth0]:4711", header, named},
+		{"with a value that is too long", trust, "127.0.0.1:4711", long, caller.Identity{ID: strings.Repeat("a", 256)}},
 		{"from elsewhere", trust, "10.0.0.1:4711", header, caller.Identity{}},
 		{"from an address nobody can read", trust, "pipe", header, caller.Identity{}},
 		{"without the headers", trust, "127.0.0.1:4711", http.Header{}, caller.Identity{}},

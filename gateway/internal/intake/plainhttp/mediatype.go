@@ -61,7 +61,7 @@ func checkMediaType(h http.Header) *daybook.Error {
 		if !strings.HasPrefix(media, other.prefix) {
 			continue
 		}
-		message := fmt.Sprintf("content type %s is not JSON; send one object, one per line, or an array", other.prefix)
+		message := fmt.Sprintf("content type %s is not JSON; send one object, one per line, or an array", clip([]byte(media)))
 		if other.instead != "" {
 			message += "; " + other.instead
 		}

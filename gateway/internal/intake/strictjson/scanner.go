@@ -15,6 +15,8 @@ package strictjson
 // reading. Up to there a value that is too deep is a flaw, and its end is found.
 const hardDepth = 1024
 
+const tooManyOpen = "more than 1,024 objects and arrays are open"
+
 // A Scanner reads one JSON text from front to back. The caller enters objects
 // and arrays, asks for their members, and says what to do with each value.
 //
@@ -189,7 +191,7 @@ func (s *Scanner) open(bracket byte) {
 	}
 	s.pos++
 	if len(s.stack) == hardDepth {
-		s.broken = Problem{Reason: TooDeep, Offset: s.pos - 1, What: "more objects and arrays are open than anybody means"}
+		s.broken = Problem{Reason: TooDeep, Offset: s.pos - 1, What: tooManyOpen}
 		return
 	}
 	f := frame{close: ']'}
