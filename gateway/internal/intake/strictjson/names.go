@@ -31,6 +31,7 @@ type names struct {
 	decoded []byte   // names that had escapes
 	seen    uint64   // a bit for each hash modulo 64, so that most new names need no look
 	objects Object   // number given last
+	charge  Charge   // for what entries, table and decoded grow by
 
 	seed   maphash.Seed
 	k0, k1 uint64 // secrets derived from it
@@ -84,7 +85,7 @@ func (n *names) shrink() {
 
 // add enters name into the names of object. At is where text has the name, if
 // it does.
-func (n *names) add(text []byte, object Object, name []byte, at int, escaped bool, charge Charge) verdict {
+func (n *names) add(text []byte, object Object, name []byte, at int, escaped bool) verdict {
 	hash := n.hash(object, name)
 	bit := uint64(1) << (hash % 64)
 	if n.seen&bit != 0 && n.find(text, object, hash, name) {
@@ -94,7 +95,7 @@ func (n *names) add(text []byte, object Object, name []byte, at int, escaped boo
 	if len(n.entries) == maxNames {
 		return full
 	}
-	if !n.makeRoom(charge, name, escaped) {
+	if !n.makeRoom(name, escaped) {
 		return unpaid
 	}
 	e := entry{object: object, hash: hash, start: uint32(at), length: uint32(len(name))}
@@ -110,12 +111,12 @@ func (n *names) add(text []byte, object Object, name []byte, at int, escaped boo
 }
 
 // makeRoom gets the memory for one more name.
-func (n *names) makeRoom(charge Charge, name []byte, escaped bool) (ok bool) {
-	if n.entries, ok = room(n.entries, 1, entrySize, charge); !ok {
+func (n *names) makeRoom(name []byte, escaped bool) (ok bool) {
+	if n.entries, ok = room(n.entries, 1, entrySize, n.charge); !ok {
 		return false
 	}
 	if escaped {
-		if n.decoded, ok = room(n.decoded, len(name), 1, charge); !ok {
+		if n.decoded, ok = room(n.decoded, len(name), 1, n.charge); !ok {
 			return false
 		}
 	}
@@ -123,7 +124,7 @@ func (n *names) makeRoom(charge Charge, name []byte, escaped bool) (ok bool) {
 	if count <= fewNames || 2*count <= len(n.table) || cap(n.table) >= tableSize(count) {
 		return true
 	}
-	return charge.take(tableSize(count) * placeSize)
+	return n.charge.take(tableSize(count) * placeSize)
 }
 
 // has reports whether object has a member called name.

@@ -24,8 +24,8 @@ const tooManyOpen = "more than 1,024 objects and arrays are open"
 // the scanner is broken nothing more can be read, and every method returns at
 // once. The zero value is ready for Reset. A Scanner is for one goroutine.
 type Scanner struct {
-	// Charge is asked for the memory of names and decoded texts. It survives
-	// Reset and Shrink.
+	// Charge is asked for the memory of names and decoded texts. Set it before
+	// Reset, which keeps it.
 	Charge Charge
 
 	text []byte
@@ -57,6 +57,7 @@ func (s *Scanner) Reset(text []byte) {
 	s.text, s.pos = text, 0
 	s.stack = s.stack[:0]
 	s.broken, s.flaw = Problem{}, Problem{}
+	s.names.charge = s.Charge
 	s.Forget()
 }
 

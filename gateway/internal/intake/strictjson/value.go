@@ -101,7 +101,7 @@ func (s *Scanner) name() []byte {
 	if s.flaw.Is() {
 		return name
 	}
-	switch s.names.add(s.text, s.stack[len(s.stack)-1].object, name, start+1, escaped, s.Charge) {
+	switch s.names.add(s.text, s.stack[len(s.stack)-1].object, name, start+1, escaped) {
 	case taken:
 		s.noteName(name, start)
 	case unpaid:
