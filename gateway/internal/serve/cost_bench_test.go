@@ -77,7 +77,7 @@ func BenchmarkServerCPUBatch100(b *testing.B) {
 // asInCommand sets the garbage collector as `daybook serve` does, for the
 // baseline too.
 func asInCommand(b *testing.B) {
-	before := debug.SetGCPercent(400)
+	before := debug.SetGCPercent(200)
 	b.Cleanup(func() { debug.SetGCPercent(before) })
 }
 
