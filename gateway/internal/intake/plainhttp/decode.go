@@ -54,7 +54,10 @@ func (d *decoder) release() {
 	clear(d.events)
 	clear(d.extras)
 	if cap(d.events) > maxEvents {
-		d.events, d.extras = nil, nil
+		d.events = nil
+	}
+	if cap(d.extras) > maxEvents {
+		d.extras = nil
 	}
 	if cap(d.out) > maxOut {
 		d.out = nil
