@@ -247,7 +247,7 @@ func TestR5AFlippedBitCostsOnlyItsRecordAndIsNamed(t *testing.T) {
 	r.eachFile(func(file string, whole []byte) {
 		for at := 0; at < len(whole); at += step(whole, at) {
 			bits := []int{chance.IntN(8)}
-			if inLab() {
+			if inLab() && !(strings.HasSuffix(file, ".chunk") && at < wal.DataStart && at%4096 >= 128) {
 				bits = []int{0, 1, 2, 3, 4, 5, 6, 7}
 			}
 			for _, bit := range bits {
