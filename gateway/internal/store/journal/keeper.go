@@ -94,7 +94,7 @@ func (k *keeper) makeRoom() {
 	j := k.journal
 	active := j.view.Load().active
 	size := j.options.ChunkBytes
-	if size < leastRoom || active.End.Offset < size/roomShare || j.space.err() != nil {
+	if size < leastRoom || active.End.Offset < size/roomShare || !j.room.wanted.Load() || j.space.err() != nil {
 		return
 	}
 	if err := j.room.make(j.options.FS, chunkDirectory(j.options.Dir), size, k.stopping); err != nil {

@@ -46,10 +46,12 @@ func TestChunksMoveIntoRoomMadeInAdvance(t *testing.T) {
 		o := roomy(t)
 		j := open(t, o)
 		events := appendUntilRoom(t, j, o.Dir)
-		if _, err := j.Append(t.Context(), storetest.Events("more", 500)); err != nil {
-			t.Fatal(err)
+		for i := range 5 {
+			if _, err := j.Append(t.Context(), storetest.Events(fmt.Sprint("more-", i), 100)); err != nil {
+				t.Fatal(err)
+			}
+			events += 100
 		}
-		events += 500
 		time.Sleep(3 * time.Second)
 		left := killed(t, o.Dir)
 		if got := j.Stats(); got.Bytes < 2<<20 { // this chunk, and room for the next
@@ -72,6 +74,23 @@ func TestChunksMoveIntoRoomMadeInAdvance(t *testing.T) {
 			closeJournal(t, j)
 			verifyClean(t, dir)
 		}
+	})
+}
+
+func TestNoRoomIsMadeForLargeAppends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := roomy(t)
+		j := open(t, o)
+		for i := range 5 {
+			if _, err := j.Append(t.Context(), storetest.Events(fmt.Sprint("large-", i), 400)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Second) // for the keeper
+		}
+		if got := j.Stats(); got.Bytes >= 1<<20 {
+			t.Errorf("%d bytes are taken: every byte of a batch would be written twice", got.Bytes)
+		}
+		closeJournal(t, j)
 	})
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"daybook.dev/internal/wal"
 )
@@ -14,6 +15,11 @@ const (
 	// roomShare: room for the next chunk is made when a sixteenth of the active
 	// one is used. A gateway with little to do never needs it.
 	roomShare = 16
+
+	// largeAppend is the size in bytes of an append, on average, from which no
+	// room is made: a caller who sends so much at once gains little from a
+	// quicker sync, and every byte would be written twice.
+	largeAppend = 48 << 10
 )
 
 var errStopping = errors.New("stopping")
@@ -21,6 +27,8 @@ var errStopping = errors.New("stopping")
 // A roomMaker has room for the next chunk, made by the keeper, taken by the
 // writer.
 type roomMaker struct {
+	wanted atomic.Bool // set by the writer: the active chunk is written by small appends
+
 	mu     sync.Mutex
 	room   *wal.Room // guarded by mu; nil = none
 	making int64     // guarded by mu: bytes of the room being made

@@ -25,6 +25,7 @@ type writer struct {
 
 	header wal.Header // of the chunk made last; the next one takes its place
 	nudged bool       // the keeper was told that this chunk will need a next one
+	served int        // appends answered from this chunk
 	buffer []byte     // the records of one group, framed
 }
 
@@ -36,6 +37,7 @@ func (w *writer) commit(group []*batch) {
 		answer(group, writeFailure(err))
 		return
 	}
+	w.served += len(group)
 	mark := w.journal.index.begin()
 	next := w.frame(group)
 	if err := w.write(next); err != nil {
@@ -136,6 +138,7 @@ func (w *writer) write(next uint64) error {
 	w.journal.publish(func(v *view) *view { return v.with(w.end) })
 	if !w.nudged && w.end.Offset >= w.journal.options.ChunkBytes/roomShare {
 		w.nudged = true
+		w.journal.room.wanted.Store(w.end.Offset < int64(w.served)*largeAppend)
 		w.journal.keeper.nudge()
 	}
 	return nil
@@ -186,7 +189,8 @@ func (w *writer) create() error {
 	if err != nil {
 		return err
 	}
-	w.chunk, w.nudged = chunk, false
+	w.chunk, w.nudged, w.served = chunk, false, 0
+	w.journal.room.wanted.Store(false) // until this chunk has shown how it is used
 	w.end = wal.End{Chunk: h.ID, Offset: wal.DataStart, Sequence: h.First - 1}
 	w.journal.index.next(h.ID)
 	return nil
