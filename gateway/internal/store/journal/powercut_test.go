@@ -77,7 +77,7 @@ func TestR3PowerLossInRoomMadeInAdvanceLosesNothingAcknowledged(t *testing.T) {
 		cuts := cutEvery(t, size(5, 1), func(n int) *world {
 			w := newWorld(t, seed+uint64(n))
 			w.options.ChunkBytes = 1 << 20
-			w.lengths = [5]int{0, 3000, 40_000, 150_000, 300_000}
+			w.lengths = [5]int{0, 3000, 20_000, 40_000, 40_000}
 			w.disk.Fail(func(op waltest.Operation) error {
 				if op.Kind == waltest.Rename && strings.HasSuffix(op.Name, "room.tmp") {
 					roomy.Store(true)
