@@ -39,6 +39,24 @@ type Event struct {
 	// 1, so that analysis can weight by 1/SampleRate. Zero means the event
 	// was not sampled.
 	SampleRate float64
+
+	// Origin is what the gateway that stored the event knows about it. It is
+	// nil outside of a gateway, and a caller cannot set it: nothing of it is
+	// sent as the event's own. Copies share it, and nobody may change it.
+	Origin *Origin
+}
+
+// An Origin is what a gateway knows about an event beyond what the event says.
+// Sinks use it where their destination keeps such facts.
+type Origin struct {
+	// Scope is within what the event's ID is unique: the caller's name, or the
+	// publisher the caller vouches for.
+	Scope string
+
+	Caller   string    // who sent it, as proved to the gateway
+	Protocol string    // the intake it came through, such as "http"
+	Instance string    // the gateway that received it
+	Received time.Time // when, by that gateway's clock; rows call it ingested_at
 }
 
 // Type is a class of event. It is its own type so that a variable holding a

@@ -40,6 +40,7 @@ const (
 	fieldCount         = 25 // repeated message: caller 13, status 24, reason 18, events 26
 	fieldEvents        = 26 // uint64
 	fieldStoreOnly     = 27 // bool; absent = false
+	fieldAwaited       = 28 // repeated string
 )
 
 // AppendPayload appends the encoded record, without its kind, and returns the
@@ -75,6 +76,9 @@ func (r *Record) AppendPayload(dst []byte, key Key) []byte {
 	if r.StoreOnly {
 		dst = appendUint(dst, fieldStoreOnly, 1)
 	}
+	for _, name := range r.Awaited {
+		dst = appendText(dst, fieldAwaited, name)
+	}
 	if f := r.Refusal; f != nil {
 		dst = appendUint(dst, fieldCode, uint64(f.Code))
 		dst = appendText(dst, fieldReason, f.Reason)
@@ -82,12 +86,18 @@ func (r *Record) AppendPayload(dst []byte, key Key) []byte {
 		dst = appendText(dst, fieldMessage, f.Message)
 		dst = appendText(dst, fieldDestination, f.Destination)
 		dst = appendUint(dst, fieldAttempts, uint64(f.Attempts))
+		if f.Position != 0 {
+			dst = appendUint(dst, fieldEventPosition, uint64(f.Position))
+		}
 	}
 	if s := r.Settlement; s != nil {
 		dst = appendUint(dst, fieldEventPosition, uint64(s.Position))
 		dst = appendText(dst, fieldDestination, s.Destination)
 		dst = appendUint(dst, fieldStatus, uint64(s.Status))
 		dst = appendText(dst, fieldReason, s.Reason)
+	}
+	if r.Through != 0 {
+		dst = appendUint(dst, fieldEventPosition, uint64(r.Through))
 	}
 	for i := range r.Summary {
 		dst = appendBytes(dst, fieldCount, r.Summary[i].appendPayload(nil))
@@ -196,6 +206,8 @@ func (r *Record) setField(f field) error {
 		r.Received = time.Unix(0, int64(f.value)).UTC()
 	case fieldStoreOnly:
 		r.StoreOnly = f.value != 0
+	case fieldAwaited:
+		r.Awaited = append(r.Awaited, string(f.bytes))
 	case fieldCount:
 		return r.addCount(f.bytes)
 	default:
@@ -204,7 +216,7 @@ func (r *Record) setField(f field) error {
 	return nil
 }
 
-// setVerdict sets the fields that a refusal and a settlement share.
+// setVerdict sets the fields that a refusal, a settlement and a summary share.
 func (r *Record) setVerdict(f field) {
 	switch {
 	case r.Refusal != nil:
@@ -221,6 +233,8 @@ func (r *Record) setVerdict(f field) {
 			r.Refusal.Destination = string(f.bytes)
 		case fieldAttempts:
 			r.Refusal.Attempts = uint32(f.value)
+		case fieldEventPosition:
+			r.Refusal.Position = Position(f.value)
 		}
 	case r.Settlement != nil:
 		switch f.number {
@@ -233,6 +247,8 @@ func (r *Record) setVerdict(f field) {
 		case fieldReason:
 			r.Settlement.Reason = string(f.bytes)
 		}
+	case r.Kind == KindSummary && f.number == fieldEventPosition:
+		r.Through = Position(f.value)
 	}
 }
 

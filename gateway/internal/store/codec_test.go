@@ -19,18 +19,19 @@ func full(kind store.Kind) store.Record {
 			Time:     time.Date(1969, 12, 31, 23, 59, 58, 7, time.UTC),
 			Metadata: []byte(`{"n":1}`), IdempotencyKey: "once", SampleRate: 0.5,
 		},
-		Scope: "publisher", Digest: store.Digest{1, 2}, StoreOnly: true, Caller: "c", Protocol: "http", Instance: "i",
+		Scope: "publisher", Digest: store.Digest{1, 2}, StoreOnly: true, Awaited: []string{"a", "b"}, Caller: "c", Protocol: "http", Instance: "i",
 		Received: time.Date(2026, 11, 21, 9, 0, 0, 1, time.UTC),
 	}
 	switch kind {
 	case store.KindRefused:
 		r.Refusal = &store.Refusal{
-			Destination: "kafka", Attempts: 3, Code: daybook.Invalid, Reason: "blank_name", Field: "event_name", Message: "blank",
+			Destination: "kafka", Attempts: 3, Code: daybook.Invalid, Reason: "blank_name", Field: "event_name", Message: "blank", Position: 7,
 		}
 	case store.KindSettled:
 		r.Settlement = &store.Settlement{Position: 9, Destination: "statsig", Status: daybook.Failed, Reason: "timeout"}
 	case store.KindSummary:
 		r.Summary = []store.Count{{Caller: "c", Status: daybook.Stored, Reason: "r", Events: 300}}
+		r.Through = 5
 	}
 	return r
 }
@@ -44,12 +45,12 @@ func encode(r store.Record) []byte { return r.AppendPayload(nil, r.Key()) }
 var (
 	writtenEvent = "0a104a1f3adc4add118f40ac0af3f93bfb1f120801020000000000001a097075626c697368657222" +
 		"0469642d312a056c6f67696e32036c6f673a03616e6e4003480752077b226e223a317d5a046f6e636561000000000000" +
-		"e03f6a01637204687474707a0169810101a0738cd103ea18d80101"
+		"e03f6a01637204687474707a0169810101a0738cd103ea18d80101e2010161e2010162"
 	written = map[store.Kind]string{
 		store.KindEvent:   writtenEvent,
-		store.KindRefused: writtenEvent + "88010192010a626c616e6b5f6e616d659a010a6576656e745f6e616d65a20105626c616e6baa01056b61666b61b00103",
+		store.KindRefused: writtenEvent + "88010192010a626c616e6b5f6e616d659a010a6576656e745f6e616d65a20105626c616e6baa01056b61666b61b00103b80107",
 		store.KindSettled: writtenEvent + "b80109aa010773746174736967c0010592010774696d656f7574",
-		store.KindSummary: writtenEvent + "ca010e6a016392010172c00101d001ac02",
+		store.KindSummary: writtenEvent + "b80105ca010e6a016392010172c00101d001ac02",
 	}
 )
 

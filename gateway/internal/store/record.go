@@ -61,20 +61,46 @@ type Record struct {
 	// destinations that honour such a wish.
 	StoreOnly bool
 
+	// Awaited names the destinations that are tried while the caller waits.
+	// What each said is a KindSettled record behind this one; where there is
+	// none, the gateway died in between and the outcome is unknown.
+	Awaited []string
+
 	// Refusal says why a KindRefused record was not delivered.
 	Refusal *Refusal
 
 	// Settlement is what a KindSettled record says.
 	Settlement *Settlement
 
-	// Summary holds the counters of a KindSummary record.
+	// Summary holds the counters of a KindSummary record. They are cumulative;
+	// those of stored events count up to the position Through.
 	Summary []Count
+	Through Position
+}
+
+// Outgoing returns the event as destinations get it: with its origin. It shares
+// the metadata with r.
+func (r *Record) Outgoing() daybook.Event {
+	e := r.Event
+	e.Origin = &daybook.Origin{
+		Scope: r.scope(), Caller: r.Caller, Protocol: r.Protocol, Instance: r.Instance, Received: r.Received,
+	}
+	return e
+}
+
+// scope is within what the event's id is unique.
+func (r *Record) scope() string {
+	if r.Scope == "" {
+		return r.Caller
+	}
+	return r.Scope
 }
 
 // A Refusal says why an event was set aside.
 type Refusal struct {
-	Destination string // which destination refused it; "" = the gateway itself
-	Attempts    uint32 // deliveries tried
+	Destination string   // which destination refused it; "" = the gateway itself
+	Position    Position // of the event that the destination refused; 0 = it has none, the gateway refused it
+	Attempts    uint32   // deliveries tried
 	Code        daybook.Code
 	Reason      string // stable word
 	Field       string // the member at fault; "" = none in particular
@@ -103,11 +129,7 @@ type Key [16]byte
 
 // Key returns the record's deduplication key.
 func (r *Record) Key() Key {
-	scope := r.Scope
-	if scope == "" {
-		scope = r.Caller
-	}
-	return KeyOf(scope, r.Event.ID)
+	return KeyOf(r.scope(), r.Event.ID)
 }
 
 // AgainKey returns the key of the record's idempotency key, and false where it
@@ -116,11 +138,7 @@ func (r *Record) AgainKey() (Key, bool) {
 	if r.Event.IdempotencyKey == "" {
 		return Key{}, false
 	}
-	scope := r.Scope
-	if scope == "" {
-		scope = r.Caller
-	}
-	return AgainKeyOf(scope, r.Event.IdempotencyKey), true
+	return AgainKeyOf(r.scope(), r.Event.IdempotencyKey), true
 }
 
 // Unique reports whether r is the only record its key may have: an event, or

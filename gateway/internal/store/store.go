@@ -76,6 +76,36 @@ type Holder interface {
 	Release(name string)
 }
 
+// A Counter is a Store that knows exactly how many events it has stored, also
+// those it no longer keeps, and knows it again after kill -9.
+type Counter interface {
+	// Tallies returns counts at positions in ascending order: the first at the
+	// place right before the oldest record kept, the last at the newest record
+	// synced, and one at the end of each part in between. It always has at
+	// least one.
+	Tallies() []Tally
+
+	// Stored returns how many events of each caller were stored since the
+	// store was opened: those behind position from, up to and including to.
+	// The caller owns the map.
+	Stored() (from, to Position, events map[string]uint64)
+}
+
+// A Tally is how many events (records of KindEvent) a store has stored since it
+// was made, up to and including a position.
+type Tally struct {
+	Position Position
+	Events   uint64
+}
+
+// A Finder is a Store that finds a record by its key.
+type Finder interface {
+	// Find returns the position of the record of that key, the first copy. It
+	// finds what the store remembers, which may be longer than the record
+	// itself is kept. It may look into files.
+	Find(ctx context.Context, key Key) (at Position, found bool, err error)
+}
+
 // A Position is a record's place in the order of the store: the first record
 // has 1, each later one a greater number. Zero is the place before the first.
 type Position uint64
