@@ -58,6 +58,19 @@ type Follower interface {
 	Seek(ctx context.Context, t time.Time) (Position, error)
 }
 
+// A Selector is a Follower that passes over records at much less cost than
+// reading them takes: for those who look for few among many.
+type Selector interface {
+	Follower
+
+	// ReadKinds returns up to most records of the given kinds that follow
+	// position after, and the place up to which it has looked: there are no
+	// others of these kinds up to there. It may return none though more follow;
+	// the next call then continues with that place. At the end that place is
+	// that of the newest record synced, of whatever kind.
+	ReadKinds(ctx context.Context, after Position, most int, kinds ...Kind) (entries []Entry, through Position, err error)
+}
+
 // A Holder is a Follower that keeps records for those who still need them, past
 // the time it would keep them otherwise.
 type Holder interface {

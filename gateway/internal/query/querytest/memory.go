@@ -4,6 +4,7 @@ package querytest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,6 +83,31 @@ func (m *Memory) Read(_ context.Context, after store.Position, limit int) ([]sto
 		}
 	}
 	return read, nil
+}
+
+// ReadKinds implements [store.Selector]. Like a journal that comes to the end of
+// what one call looks at, it may return none though more follow: a page counts
+// records of every kind.
+func (m *Memory) ReadKinds(_ context.Context, after store.Position, most int, kinds ...store.Kind) ([]store.Entry, store.Position, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return nil, after, m.err
+	}
+	var read []store.Entry
+	looked, through := 0, after
+	for _, e := range m.entries {
+		switch {
+		case e.Position <= after:
+			continue
+		case len(read) >= most || m.pageMax > 0 && looked >= m.pageMax:
+			return read, through, nil
+		case slices.Contains(kinds, e.Kind):
+			read = append(read, e)
+		}
+		looked, through = looked+1, e.Position
+	}
+	return read, through, nil
 }
 
 // Wait implements [store.Follower].

@@ -147,8 +147,9 @@ type Journal struct {
 }
 
 var (
-	_ store.Store  = (*Journal)(nil)
-	_ store.Holder = (*Journal)(nil)
+	_ store.Store    = (*Journal)(nil)
+	_ store.Holder   = (*Journal)(nil)
+	_ store.Selector = (*Journal)(nil)
 )
 
 // Durability implements [store.Store].
