@@ -14,7 +14,7 @@ var owners = map[string][]string{
 	"connectrpc.com/grpchealth":           {"internal/intake/rpcinfo"},
 	"connectrpc.com/grpcreflect":          {"internal/intake/rpcinfo"},
 	"github.com/cespare/xxhash/v2":        {"internal/admit"},
-	"github.com/go-json-experiment/json":  {"internal/admit", "internal/intake", "internal/query", "cmd/daybook"},
+	"github.com/go-json-experiment/json":  {"internal/admit", "internal/intake", "internal/query", "internal/rule", "cmd/daybook"},
 	"github.com/goccy/go-yaml":            {"internal/serve"},
 	"github.com/google/uuid":              {"internal/admit", "cmd/daybook"},
 	"github.com/klauspost/compress":       {"internal/intake"},

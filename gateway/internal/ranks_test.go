@@ -21,10 +21,11 @@ const module = "daybook.dev/gateway"
 // open the real thing beside them rather than an imitation of it.
 var ranks = map[string]int{
 	"internal/gen/events/v1":            1,
-	"internal/rule":                     1,
+	"internal/nearest":                  1,
 	"internal/store":                    1,
 	"internal/admit":                    2,
 	"internal/caller":                   2,
+	"internal/rule":                     2,
 	"internal/store/direct":             2,
 	"internal/store/evidence":           2,
 	"internal/store/journal":            2,

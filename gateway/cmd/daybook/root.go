@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"daybook.dev/gateway/internal/nearest"
 	"daybook.dev/gateway/internal/serve"
 )
 
@@ -83,7 +84,7 @@ func noSuchFlag(cmd *cobra.Command, err error) error {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	err = fmt.Errorf("unknown flag --%s", unknown.GetSpecifiedName())
-	if near := serve.Nearest(unknown.GetSpecifiedName(), slices.Values(names)); near != "" {
+	if near := nearest.Name(unknown.GetSpecifiedName(), slices.Values(names)); near != "" {
 		return fmt.Errorf("%w; did you mean --%s?", err, near)
 	}
 	return err

@@ -117,7 +117,7 @@ func (r *fileReader) value(key string, node ast.Node) {
 func (r *fileReader) unknown(key string, node ast.Node) {
 	at := node.GetToken().Position
 	hint := ""
-	if near := nearest(key); near == key {
+	if near := nearestKey(key); near == key {
 		hint = "; keys nest: write " + strings.ReplaceAll(key, ".", ": ")
 	} else if near != "" {
 		hint = "; did you mean " + near + "?"

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"daybook.dev/gateway/internal/nearest"
 )
 
 // otherVariables begin like keys and are something else: what commands take
@@ -31,7 +33,7 @@ func CheckVariables(environ []string) []Finding {
 			continue
 		}
 		detail := name + " is set and is no key of the configuration"
-		if near := Nearest(name, slices.Values(names)); near != "" {
+		if near := nearest.Name(name, slices.Values(names)); near != "" {
 			detail += fmt.Sprintf("; did you mean %s?", near)
 		}
 		findings = append(findings, Finding{"environment", true, detail})
