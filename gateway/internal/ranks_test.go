@@ -24,6 +24,7 @@ var ranks = map[string]int{
 	"internal/nearest":                  1,
 	"internal/store":                    1,
 	"internal/admit":                    2,
+	"internal/attempt":                  2,
 	"internal/caller":                   2,
 	"internal/rule":                     2,
 	"internal/store/direct":             2,
