@@ -191,12 +191,14 @@ func (s *settlement) mark(o *daybook.Outcome) {
 // was told, so it is not tried again unless somebody asks for it.
 func (s *settlement) record() store.Record {
 	verdict := store.Settlement{Position: s.position, Destination: s.destination, Status: daybook.Stored}
+	about := daybook.Event{ID: s.fresh.record.Event.ID}
 	if s.err != nil {
 		verdict.Status, verdict.Reason = daybook.Failed, reasonForward
+		about.Name = s.fresh.record.Event.Name // dead letters are looked for by it
 	}
 	return store.Record{
 		Kind:       store.KindSettled,
-		Event:      daybook.Event{ID: s.fresh.record.Event.ID},
+		Event:      about,
 		Caller:     s.fresh.record.Caller,
 		Instance:   s.fresh.record.Instance,
 		Received:   time.Now().UTC(),

@@ -40,7 +40,7 @@ type Record struct {
 	Kind Kind
 
 	// Event is the event as accepted: complete, with id and time. A settled
-	// record carries only its ID.
+	// record carries only its ID, and where the destination failed its name.
 	Event daybook.Event
 
 	// Scope is within what Event.ID is unique: the caller's name, or the
