@@ -34,6 +34,10 @@ type Header struct {
 	Prev    End      // what this chunk follows
 	Created time.Time
 
+	// Tally is how many of the records that are counted were stored before this
+	// chunk, plus one; which are is the caller's. Zero: nobody counted.
+	Tally uint64
+
 	// Salt is random and enters the check of every record, so that bytes with
 	// another origin never pass: a former life of the disk block, or a caller
 	// who puts the exact bytes of a record into the text of an event.
@@ -67,7 +71,8 @@ func (h *Header) appendTo(dst []byte) []byte {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
 	b = append(b, h.Salt[:]...)
-	binary.LittleEndian.PutUint64(one[len(b):], h.Prev.Unsure)
+	b = binary.LittleEndian.AppendUint64(b, h.Prev.Unsure)
+	binary.LittleEndian.PutUint64(one[len(b):], h.Tally)
 	binary.LittleEndian.PutUint32(one[headerSize-4:], Checksum(one[:headerSize-4]))
 	dst = append(dst, one[:]...)
 	return append(dst, one[:]...)
@@ -111,6 +116,7 @@ func parseHeaderCopy(b []byte) (Header, error) {
 		Prev:  End{Chunk: number(56), Offset: int64(number(64)), Sequence: number(72), Unsure: number(96)},
 
 		Created: time.Unix(0, int64(number(80))).UTC(),
+		Tally:   number(104),
 		Salt:    [8]byte(b[88:96]),
 	}
 	if h.Version == 0 || h.ID == 0 || h.First == 0 || h.Prev.Offset < 0 {

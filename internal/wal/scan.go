@@ -25,6 +25,7 @@ type Scanner struct {
 	first  uint64   // sequence of the first record of the last write met
 	write  int64    // offset where that write begins
 	held   []Damage // holes in the last write met, which may be unfinished
+	passed []frame  // since the last record: those whose payload is damaged
 	torn   bool
 	done   bool
 	err    error
@@ -36,6 +37,10 @@ type Damage struct {
 	First  uint64 // sequence of the first record lost
 	Last   uint64 // of the last one
 	What   string // what is wrong, for people
+
+	// Kinds are those of the lost records of which only the payload is damaged.
+	// Of the others nothing is known.
+	Kinds []uint8
 }
 
 // Records is how many records were lost.
@@ -87,6 +92,7 @@ func (s *Scanner) Next() (Record, bool) {
 	}
 	s.offset = r.Offset + int64(RecordSize(len(r.Payload)))
 	s.next = r.Sequence + 1
+	s.passed = s.passed[:0]
 	return r, true
 }
 
@@ -124,6 +130,7 @@ func (s *Scanner) find(offset int64) (Record, bool) {
 		}
 		// The frame is right, so its length can be trusted: only the payload
 		// is lost.
+		s.passed = append(s.passed, f)
 		offset += int64(RecordSize(int(f.length)))
 	}
 	return Record{}, false
@@ -178,7 +185,7 @@ func (s *Scanner) hole(r Record) {
 	}
 	s.report(min(sure, r.Sequence-1), noRecord)
 	if first := max(sure+1, s.next); s.chunk.End.Chunk == 0 && first < r.Sequence {
-		s.held = append(s.held, Damage{Offset: s.offset, First: first, Last: r.Sequence - 1, What: noRecord})
+		s.held = append(s.held, s.lost(first, r.Sequence-1, noRecord))
 	}
 }
 
@@ -217,5 +224,18 @@ func (s *Scanner) report(last uint64, what string) {
 	if s.Damaged == nil || last < s.next {
 		return
 	}
-	s.Damaged(Damage{Offset: s.offset, First: s.next, Last: last, What: what})
+	s.Damaged(s.lost(s.next, last, what))
+}
+
+// lost describes records between the last whole one and where the search for the
+// next one has come to.
+func (s *Scanner) lost(first, last uint64, what string) Damage {
+	d := Damage{Offset: s.offset, First: first, Last: last, What: what}
+	for _, f := range s.passed {
+		if first <= f.sequence && f.sequence <= last {
+			d.Kinds = append(d.Kinds, f.kind)
+			first = f.sequence + 1 // a stray copy of a frame counts once
+		}
+	}
+	return d
 }

@@ -41,6 +41,7 @@ func (j *Journal) Append(ctx context.Context, records []store.Record) ([]store.R
 
 func (j *Journal) recycle(b *batch) {
 	b.receipts = nil
+	clear(b.runs)
 	if cap(b.payloads) <= maxPooledBatch {
 		j.batches.Put(b)
 	}

@@ -102,18 +102,20 @@ func (b *backup) plan() error {
 		}
 		b.chunks = append(b.chunks, backedChunk{Listed: c, file: file, bytes: bytes})
 	}
-	end, next, err := b.settle()
+	last := lastHeader(listed)
+	end, next, err := b.settle(&last)
 	if err != nil {
 		return err
 	}
-	b.life = nextLife(lastHeader(listed), end, next+unknown(listed), time.Time{})
+	b.life = nextLife(last, end, next+unknown(listed), time.Time{})
 	return nil
 }
 
 // settle decides where the copy of the last chunk that can be read ends, and
-// returns that end and the sequence behind it. A chunk without records is left
+// returns that end and the sequence behind it. How many events were stored up to
+// there it notes in h. A chunk without records is left
 // out: the one the copy ends with takes its place.
-func (b *backup) settle() (end wal.End, next uint64, err error) {
+func (b *backup) settle(h *wal.Header) (end wal.End, next uint64, err error) {
 	at := len(b.chunks) - 1
 	for at >= 0 && b.chunks[at].Err != nil {
 		at--
@@ -122,7 +124,7 @@ func (b *backup) settle() (end wal.End, next uint64, err error) {
 		return wal.End{}, 1, nil
 	}
 	c := &b.chunks[at]
-	end, err = b.synced(c)
+	end, h.Tally, err = b.synced(c)
 	if err != nil {
 		return end, 0, fmt.Errorf("%s: %w", filepath.Base(c.Name), err)
 	}
@@ -130,38 +132,50 @@ func (b *backup) settle() (end wal.End, next uint64, err error) {
 	if end.Offset > wal.DataStart {
 		return end, end.Sequence + 1, nil
 	}
-	end, next = c.Prev, c.First
+	end, next, h.Tally = c.Prev, c.First, c.Tally
 	_ = c.file.Close()
 	b.chunks = slices.Delete(b.chunks, at, at+1)
 	return end, next, nil
 }
 
-// synced returns the end of the records of c that are kept. A gateway may be
-// writing to it: what was written when we looked is kept once our own sync has
-// succeeded, and a failure of the gateway's shows in the header of the chunk
-// that it makes before it answers anybody.
-func (b *backup) synced(c *backedChunk) (wal.End, error) {
-	scan := wal.Scan(c.file, c.Listed)
-	for ok := true; ok; {
-		_, ok = scan.Next()
+// statedNext is what the next header that can be read says of the events before.
+func statedNext(chunks []wal.Listed) uint64 {
+	for i := range chunks {
+		if chunks[i].Err == nil {
+			return chunks[i].Tally
+		}
 	}
-	if scan.Err() != nil {
-		return wal.End{}, scan.Err()
+	return 0
+}
+
+// synced returns the end of the records of c that are kept, and what a header
+// behind them has to say of the events before. A gateway may be writing to it:
+// what was written when we looked is kept once our own sync has succeeded, and a
+// failure of the gateway's shows in the header of the chunk that it makes before
+// it answers anybody.
+func (b *backup) synced(c *backedChunk) (end wal.End, counted uint64, err error) {
+	scan := wal.Scan(c.file, c.Listed)
+	events, err := countEvents(scan)
+	if err != nil {
+		return wal.End{}, 0, err
 	}
 	if err := c.file.Sync(); err != nil {
-		return wal.End{}, err
+		return wal.End{}, 0, err
 	}
-	end := scan.End()
+	end = scan.End()
+	if c.Tally != 0 {
+		counted = c.Tally + events
+	}
 	later, err := wal.List(b.fs, b.from)
 	if err != nil {
-		return wal.End{}, err
+		return wal.End{}, 0, err
 	}
 	for i := range later {
 		if fixed := later[i].End; fixed.Chunk == c.ID && fixed.Offset < end.Offset {
-			end = fixed
+			end, counted = fixed, statedNext(later[i+1:])
 		}
 	}
-	return end, nil
+	return end, counted, nil
 }
 
 // copy brings the target up to the plan. The chunk of the next epoch comes

@@ -12,6 +12,7 @@ import (
 type batch struct {
 	payloads []byte // of all items, one behind the other
 	items    []item
+	runs     []run  // the items by caller
 	looked   uint64 // the newest sealed chunk the items were looked for in
 
 	// receipts belong to the caller of Append. The writer fills them in
@@ -24,6 +25,7 @@ type batch struct {
 type item struct {
 	end    int // of its payload in batch.payloads
 	check  uint32
+	run    int32 // whose it is, in batch.runs
 	kind   store.Kind
 	unique bool // whether its keys may be there only once
 	twice  bool // whether it has an idempotency key
@@ -39,7 +41,7 @@ const maxPooledBatch = 1 << 20
 // encode encodes records. It runs in the goroutine of whoever appends, so that
 // the writer's only has to copy and sync.
 func (b *batch) encode(records []store.Record, known *sealed) error {
-	b.payloads, b.items, b.looked = b.payloads[:0], b.items[:0], known.looked()
+	b.payloads, b.items, b.runs, b.looked = b.payloads[:0], b.items[:0], b.runs[:0], known.looked()
 	b.receipts = make([]store.Receipt, len(records))
 	for i := range records {
 		r := &records[i]
@@ -50,9 +52,13 @@ func (b *batch) encode(records []store.Record, known *sealed) error {
 			return failure(daybook.Invalid, "record_too_large", "an event is larger than the store can keep", nil)
 		}
 		again, twice := r.AgainKey()
+		if n := len(b.runs); n == 0 || b.runs[n-1].caller != r.Caller {
+			b.runs = append(b.runs, run{caller: r.Caller})
+		}
 		b.items = append(b.items, item{
 			end:    len(b.payloads),
 			check:  wal.Checksum(payload),
+			run:    int32(len(b.runs) - 1),
 			kind:   r.Kind,
 			unique: r.Unique(),
 			twice:  twice,

@@ -18,10 +18,14 @@ type index struct {
 	again  bool // an idempotency key identifies an event too
 	log    *slog.Logger
 
-	// The writer's own.
-	active *keyset
-	chunk  uint64  // whose keys active has; zero: none yet
-	group  *sealed // as it was when the group began
+	// The writer's own, but that others look into active.
+	chunk uint64  // whose keys active has; zero: none yet
+	group *sealed // as it was when the group began
+
+	// claiming is held by the writer while it decides about a group, not while
+	// it writes it.
+	claiming sync.Mutex
+	active   *keyset // guarded by claiming
 
 	// claimed is how many keys active has, for whoever asks.
 	claimed atomic.Int64
@@ -57,18 +61,27 @@ func newIndex(o Options, files keyFiles) *index {
 	return x
 }
 
-// begin starts a group. The mark it returns takes back what the group claims.
+// begin starts to decide about a group. The mark it returns takes back what the
+// group claims.
 func (x *index) begin() mark {
+	x.claiming.Lock()
 	x.group = x.sealed.Load()
 	return x.active.mark()
 }
 
-// end ends the group.
-func (x *index) end() { x.claimed.Store(int64(len(x.active.entries))) }
+// decided ends what begin has started.
+func (x *index) decided() {
+	x.claimed.Store(int64(len(x.active.entries)))
+	x.claiming.Unlock()
+}
 
 // rollback forgets the keys claimed since the mark: their records were not
 // stored.
-func (x *index) rollback(to mark) { x.active.back(to) }
+func (x *index) rollback(to mark) {
+	x.claiming.Lock()
+	defer x.decided()
+	x.active.back(to)
+}
 
 // claim returns the entry that has a key of it already, and which of its keys
 // that is, or enters its keys. The event's id counts before its idempotency
@@ -101,24 +114,12 @@ func (x *index) claim(it *item, looked uint64) (first entry, by keyName, known b
 
 // find looks for key in the sealed chunks, the newest first, but not on the
 // shelves that end with the chunk looked.
-func (x *index) find(key store.Key, looked uint64) (entry, bool) {
-	for i := len(x.group.loose) - 1; i >= 0; i-- {
-		if first, known := x.look(&x.group.loose[i], key); known {
-			return first, true
-		}
-	}
-	for i := len(x.group.shelves) - 1; i >= 0; i-- {
-		s := &x.group.shelves[i]
-		if s.last() <= looked || !s.filter.has(key) {
-			continue
-		}
-		for m := len(s.members) - 1; m >= 0; m-- {
-			if first, known := x.look(&s.members[m], key); known {
-				return first, true
-			}
-		}
-	}
-	return entry{}, false
+func (x *index) find(key store.Key, looked uint64) (first entry, known bool) {
+	x.group.search(key, looked, func(g *generation) bool {
+		first, known = x.look(g, key)
+		return known
+	})
+	return first, known
 }
 
 // look asks one generation. When its file cannot be read, its keys are gone
@@ -145,8 +146,9 @@ func (x *index) next(chunk uint64) {
 		x.change(func(s sealed) sealed { return s.withLoose(g) })
 		x.work <- fullSet{chunk: x.chunk, keys: x.active}
 	}
+	x.claiming.Lock()
+	defer x.decided()
 	x.active, x.chunk = &keyset{}, chunk
-	x.end()
 }
 
 // seal writes key files until close.

@@ -117,7 +117,7 @@ func (o Options) withDefaults() Options {
 }
 
 // A Journal is an open journal. It is safe for concurrent use. It implements
-// store.Store and store.Follower.
+// store.Store, store.Holder, store.Counter and store.Finder.
 type Journal struct {
 	options    Options
 	durability daybook.Durability
@@ -134,6 +134,7 @@ type Journal struct {
 	keeper  *keeper
 	damage  *damage
 	places  places
+	counts  counts
 	first   atomic.Pointer[received] // of the oldest record, once it was asked for
 
 	// view is what readers may see. Every byte before the ends it names is
@@ -150,6 +151,8 @@ var (
 	_ store.Store    = (*Journal)(nil)
 	_ store.Holder   = (*Journal)(nil)
 	_ store.Selector = (*Journal)(nil)
+	_ store.Counter  = (*Journal)(nil)
+	_ store.Finder   = (*Journal)(nil)
 )
 
 // Durability implements [store.Store].

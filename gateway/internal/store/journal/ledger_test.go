@@ -50,6 +50,7 @@ func requireBalance(t *testing.T, seed uint64) {
 	sending.Wait()
 	disk.Fail(nil)
 	appendOne(t, j, "fixes the end")
+	_, _, counted := j.Stored()
 	closeJournal(t, j)
 
 	there := map[string]int{}
@@ -62,10 +63,11 @@ func requireBalance(t *testing.T, seed uint64) {
 		if sum := n[daybook.Stored] + n[daybook.Duplicate] + n[daybook.Refused] + n[daybook.Failed]; sum != sentByEach {
 			t.Errorf("%s sent %d, was answered %v", name, sentByEach, n)
 		}
-		if there[name] != n[daybook.Stored] {
-			t.Errorf("of %s %d are there, was answered %v", name, there[name], n)
+		if there[name] != n[daybook.Stored] || int(counted[name]) != n[daybook.Stored] {
+			t.Errorf("of %s %d are there and %d were counted, was answered %v", name, there[name], counted[name], n)
 		}
 	}
+	storetest.RequireTallies(t, again)
 }
 
 // sentByEach is how many events a caller sends, copies included.

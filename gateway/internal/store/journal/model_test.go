@@ -19,6 +19,7 @@ import (
 type model struct {
 	records []store.Record
 	places  map[string]int // by event id: which record
+	events  uint64         // among the records
 }
 
 // want says what the journal has to answer to r, and takes it in.
@@ -31,6 +32,9 @@ func (m *model) want(r store.Record) store.Receipt {
 		return receipt
 	}
 	m.records = append(m.records, r)
+	if r.Kind == store.KindEvent {
+		m.events++
+	}
 	if r.Unique() {
 		m.places[r.Event.ID] = len(m.records) - 1
 	}
@@ -98,6 +102,8 @@ func (e *episode) step() {
 	}
 	_, newest := e.journal.Bounds()
 	e.require(int(newest) == len(e.model.records), "newest is %d, want %d", newest, len(e.model.records))
+	counted := storetest.EventsStored(e.t, e.journal)
+	e.require(counted == e.model.events, "%d events are counted, want %d", counted, e.model.events)
 }
 
 func (e *episode) require(ok bool, format string, args ...any) {
@@ -185,6 +191,7 @@ func (e *episode) finish() {
 		e.require(reflect.DeepEqual(entry.Record, e.model.records[i]), "at %d is %+v, want %+v", i+1, entry.Record, e.model.records[i])
 	}
 	e.require(e.journal.Stats().DamagedRecords == 0, "records are damaged")
+	storetest.RequireTallies(e.t, e.journal)
 	closeJournal(e.t, e.journal)
 }
 

@@ -347,6 +347,7 @@ func (w *world) requireWhole() {
 	if s := w.journal.Stats(); s.DamagedRecords != 0 {
 		w.t.Errorf("%d records damaged", s.DamagedRecords)
 	}
+	storetest.RequireTallies(w.t, w.journal)
 	w.requireDuplicates()
 	w.events++
 	fresh := event(fmt.Sprintf("fresh-%d", w.events), "first", 100)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"daybook.dev/gateway/internal/store"
 	"daybook.dev/internal/wal"
 )
 
@@ -100,17 +101,20 @@ func (j *Journal) readKeys(c *wal.Listed) (*keyset, error) {
 	defer func() { _ = file.Close() }()
 	scan := wal.Scan(file, *c)
 	scan.Damaged = func(d wal.Damage) { j.damage.record(c, d) }
-	return collect(scan)
+	keys, _, err := collect(scan)
+	return keys, err
 }
 
-// collect scans a chunk to its end and returns the keys of its records.
-func collect(scan *wal.Scanner) (*keyset, error) {
-	keys := &keyset{}
-	for {
-		r, ok := scan.Next()
-		if !ok {
-			return keys, scan.Err()
-		}
+// collect scans a chunk to its end and returns the keys of its records and how
+// many events it was given.
+func collect(scan *wal.Scanner) (keys *keyset, events uint64, err error) {
+	keys = &keyset{}
+	countsLost(scan, &events)
+	for r, ok := scan.Next(); ok; r, ok = scan.Next() {
 		keys.enter(r)
+		if store.Kind(r.Kind) == store.KindEvent {
+			events++
+		}
 	}
+	return keys, events, scan.Err()
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"time"
 
+	"daybook.dev/gateway/internal/store"
 	"daybook.dev/internal/wal"
 )
 
@@ -28,21 +29,24 @@ func (j *Journal) recover() (*writer, error) {
 	var empty string
 	if n := len(sealed); n > 0 {
 		last := &sealed[n-1]
-		if err := j.recoverLast(w, last); err != nil {
+		events, err := j.recoverLast(w, last)
+		if err != nil {
 			return nil, err
 		}
+		w.events = j.recount(sealed, events)
 		if w.end.Chunk != last.ID {
 			empty, sealed = last.Name, sealed[:n-1]
 		}
 	}
 	w.next += unknown(listed)
+	j.counts.open(store.Position(w.next - 1))
 	if err := j.loadKeys(sealed, j.keeper.clock.at); err != nil {
 		return nil, err
 	}
 	if err := w.create(); err != nil {
 		return nil, err
 	}
-	j.view.Store(&view{sealed: sealed, active: w.listed()})
+	j.view.Store(&view{sealed: sealed, active: w.listed(), events: w.events})
 	if empty != "" {
 		// Its successor is kept by now. Losing the removal does no harm.
 		if err := o.FS.Remove(empty); err != nil {
@@ -103,27 +107,27 @@ func unknown(listed []wal.Listed) uint64 {
 	return records
 }
 
-// recoverLast finds the end of the last chunk and its keys, and sets w behind
-// it. A chunk nothing was ever written to is passed over, so that restarts do
+// recoverLast finds the end of the last chunk, its keys and how many events it
+// was given, and sets w behind it. A chunk nothing was ever written to is passed over, so that restarts do
 // not pile up empty files: w then stands where that chunk's header says its
 // predecessor ends.
-func (j *Journal) recoverLast(w *writer, c *wal.Listed) error {
+func (j *Journal) recoverLast(w *writer, c *wal.Listed) (events uint64, err error) {
 	file, err := j.options.FS.Edit(c.Name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = file.Close() }()
 	scan := wal.Scan(file, *c)
 	scan.Damaged = func(d wal.Damage) { j.damage.record(c, d) }
-	keys, err := collect(scan)
+	keys, events, err := collect(scan)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	// A process that was killed leaves a last write that is not synced, and one
 	// whose disk failed leaves one that only looks as if it were. Its records
 	// are about to be shown to readers, and copies of them called duplicates.
 	if err := wal.Rewrite(file, scan.LastWrite(), scan.End().Offset); err != nil {
-		return err
+		return 0, err
 	}
 	if scan.Torn() {
 		j.damage.torn(c, scan.End())
@@ -131,9 +135,9 @@ func (j *Journal) recoverLast(w *writer, c *wal.Listed) error {
 	w.end, w.next = scan.End(), scan.End().Sequence+1
 	if w.end.Offset == wal.DataStart && !scan.Torn() {
 		w.end = c.Prev
-		return nil
+		return 0, nil
 	}
 	c.End = w.end
 	j.index.active, j.index.chunk = keys, c.ID
-	return nil
+	return events, nil
 }

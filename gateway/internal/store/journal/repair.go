@@ -79,6 +79,7 @@ func (s *survey) rewrite(to string, o CopyOptions) error {
 	if err := s.rewriteRecords(w, o.Progress); err != nil {
 		return err
 	}
+	w.tally = s.census.tally()
 	if err := w.finish(s.next+unknown(s.chunks), o.Now()); err != nil {
 		return err
 	}
@@ -94,8 +95,14 @@ func (s *survey) rewriteRecords(w *rewriter, progress func(done, total int64)) e
 		total += s.chunks[i].Size
 	}
 	return s.walk(visitor{
-		begin:  w.begin,
-		record: func(r wal.Record, e store.Entry) error { return w.add(r, e.Received) },
+		begin: func(c *wal.Listed) error {
+			w.tally = s.census.tally()
+			return w.begin(c)
+		},
+		record: func(r wal.Record, e store.Entry) error {
+			w.tally = s.census.tally()
+			return w.add(r, e.Received)
+		},
 		end: func(c *wal.Listed, _ uint64) error {
 			done += c.Size
 			progress(done, total)

@@ -21,6 +21,7 @@ type rewriter struct {
 	end    wal.End    // of the chunk before
 	next   uint64     // sequence behind the last record; zero: none yet
 	newest time.Time  // received, over all records so far
+	tally  uint64     // what a header made now says of the events before it
 	keys   *keyset
 	buffer []byte
 }
@@ -69,6 +70,7 @@ func (w *rewriter) roll(first, epoch uint64, created time.Time) error {
 	h := &w.header
 	h.ID++
 	h.Epoch, h.First, h.Prev, h.Created, h.Salt = epoch, first, w.end, created, newSalt()
+	h.Tally = w.tally
 	chunk, err := wal.Create(w.fs, w.files.dir, *h)
 	if err != nil {
 		return err
@@ -110,6 +112,7 @@ func (w *rewriter) finish(first uint64, now time.Time) error {
 	if err := w.complete(); err != nil {
 		return err
 	}
+	w.header.Tally = w.tally
 	return createEmpty(w.fs, w.files.dir, nextLife(w.header, w.end, max(first, w.next, 1), now))
 }
 

@@ -1,5 +1,7 @@
 package journal
 
+import "daybook.dev/gateway/internal/store"
+
 // Asking the filter of each chunk in the window, of which there may be a
 // thousand, would cost the writer more than everything else it does. So the
 // chunks stand on shelves, each with one filter over all its chunks' keys; only
@@ -59,6 +61,27 @@ func (s *sealed) look(items []item) {
 			it.likely = f.has(it.entry.key) || it.likely
 			if it.twice {
 				it.likely = f.has(it.again) || it.likely
+			}
+		}
+	}
+}
+
+// search calls ask with the generations that may have key, the newest first,
+// until it returns true. Shelves that end with the chunk looked are left out.
+func (s *sealed) search(key store.Key, looked uint64, ask func(*generation) bool) {
+	for i := len(s.loose) - 1; i >= 0; i-- {
+		if ask(&s.loose[i]) {
+			return
+		}
+	}
+	for i := len(s.shelves) - 1; i >= 0; i-- {
+		on := &s.shelves[i]
+		if on.last() <= looked || !on.filter.has(key) {
+			continue
+		}
+		for m := len(on.members) - 1; m >= 0; m-- {
+			if ask(&on.members[m]) {
+				return
 			}
 		}
 	}

@@ -24,6 +24,7 @@ type Report struct {
 	Next     store.Position // behind the end: First and Last say what was found in between
 	Oldest   time.Time      // received, over all records; zero = none
 	Newest   time.Time
+	Stored   uint64 // events ever, those no longer kept and those that are lost included
 	Damaged  uint64 // records lost, as far as it can be known
 	Gaps     []Gap  // records given up earlier, which a header states; no damage
 	KeyFiles int    // good ones; only Verify looks
@@ -48,6 +49,7 @@ type survey struct {
 	report Report
 	found  func(Damage)
 	flawed func(*wal.Listed, wal.Flaw) // nil = nobody asks
+	census census
 
 	next    uint64 // sequence expected in the next chunk; zero: any
 	last    uint64 // id of the last chunk that could be read; zero: none yet
@@ -64,7 +66,7 @@ func newSurvey(dir string, found func(Damage)) (*survey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %s: %w", dir, err)
 	}
-	s.chunks = chunks
+	s.chunks, s.census = chunks, newCensus(chunks)
 	return s, nil
 }
 
@@ -88,6 +90,7 @@ func (s *survey) walk(v visitor) error {
 		}
 		s.report.Store, s.report.Epoch = fmt.Sprintf("%x", c.Store), c.Epoch
 		s.between(c)
+		s.census.begin(s.chunks[i:], func() uint64 { return s.wholeEvents(c) })
 		err := s.visit(c, v)
 		if errors.Is(err, errRemoved) {
 			// A gateway that runs has removed it since it was listed, as one of
@@ -100,6 +103,7 @@ func (s *survey) walk(v visitor) error {
 		}
 	}
 	s.report.Damaged += s.headers
+	s.report.Stored = s.census.events
 	return nil
 }
 
@@ -153,7 +157,10 @@ func (s *survey) walkChunk(c *wal.Listed, v visitor) error {
 		}
 	}
 	scan := wal.Scan(file, *c)
-	scan.Damaged = func(lost wal.Damage) { s.lost(c, lost) }
+	scan.Damaged = func(lost wal.Damage) {
+		s.census.lost(lost)
+		s.lost(c, lost)
+	}
 	if s.flawed != nil {
 		scan.Flawed = func(f wal.Flaw) { s.flawed(c, f) }
 	}
@@ -164,17 +171,18 @@ func (s *survey) walkChunk(c *wal.Listed, v visitor) error {
 		}
 		record, err := store.ParseRecord(store.Kind(r.Kind), r.Payload)
 		if err != nil {
+			s.census.record(r.Kind)
 			s.lost(c, unparsed(r, err))
 			continue
 		}
 		e := store.Entry{Position: store.Position(r.Sequence), Record: record}
 		s.report.count(e)
-		if v.record == nil {
-			continue
+		if v.record != nil {
+			if err := v.record(r, e); err != nil {
+				return err
+			}
 		}
-		if err := v.record(r, e); err != nil {
-			return err
-		}
+		s.census.record(r.Kind)
 	}
 	s.report.Used += scan.End().Offset
 	if scan.Torn() {
@@ -183,6 +191,23 @@ func (s *survey) walkChunk(c *wal.Listed, v visitor) error {
 	s.next = max(scan.End().Sequence, c.End.Sequence) + 1
 	s.report.Next = store.Position(s.next)
 	return scan.Err()
+}
+
+// wholeEvents counts the events of a chunk that can be read. Where the chunk
+// cannot, whoever walks through it says so.
+func (s *survey) wholeEvents(c *wal.Listed) (events uint64) {
+	file, err := s.fs.Open(c.Name)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = file.Close() }()
+	scan := wal.Scan(file, *c)
+	for r, ok := scan.Next(); ok; r, ok = scan.Next() {
+		if store.Kind(r.Kind) == store.KindEvent {
+			events++
+		}
+	}
+	return events
 }
 
 func (s *survey) lost(c *wal.Listed, lost wal.Damage) {

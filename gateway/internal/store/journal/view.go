@@ -16,6 +16,9 @@ type view struct {
 
 	// active is the chunk being written; its End is the synced one.
 	active wal.Listed
+
+	// events is how many were stored in all, up to that end.
+	events uint64
 }
 
 // chunks is how many chunks there are.
@@ -47,20 +50,24 @@ func (v *view) bounds() (oldest, newest store.Position) {
 	return oldest, newest
 }
 
-// with returns the view after the active chunk has grown to end.
-func (v *view) with(end wal.End) *view {
+// with returns the view after the active chunk has grown to end, and the number
+// of events stored in all.
+func (v *view) with(end wal.End, events uint64) *view {
 	next := *v
+	next.events = events
 	next.active.End, next.active.Size = end, max(next.active.Size, end.Offset)
 	return &next
 }
 
 // follow returns the view after a new chunk has become the active one.
 func (v *view) follow(active wal.Listed) *view {
-	return &view{sealed: append(v.sealed, v.active), active: active}
+	return &view{sealed: append(v.sealed, v.active), active: active, events: v.events}
 }
 
 // rest returns the view without its oldest chunk, which is sealed.
-func (v *view) rest() *view { return &view{sealed: v.sealed[1:], active: v.active} }
+func (v *view) rest() *view {
+	return &view{sealed: v.sealed[1:], active: v.active, events: v.events}
+}
 
 // publish replaces what readers see by what change makes of it. The writer adds
 // and the keeper takes away: change may be called again when the other was

@@ -23,6 +23,8 @@ type writer struct {
 	end   wal.End
 	next  uint64 // sequence of the next record
 
+	events uint64 // stored in all, up to end
+
 	header wal.Header // of the chunk made last; the next one takes its place
 	nudged bool       // the keeper was told that this chunk will need a next one
 	served int        // appends answered from this chunk
@@ -40,11 +42,11 @@ func (w *writer) commit(group []*batch) {
 	w.served += len(group)
 	mark := w.journal.index.begin()
 	next := w.frame(group)
-	if err := w.write(next); err != nil {
+	w.journal.index.decided()
+	if err := w.write(group, next); err != nil {
 		w.journal.index.rollback(mark)
 		w.fail(group, err)
 	}
-	w.journal.index.end()
 	answer(group, nil)
 }
 
@@ -91,6 +93,9 @@ func (w *writer) frame(group []*batch) (next uint64) {
 			record := wal.Record{Sequence: next, Kind: uint8(it.kind), Payload: payload}
 			w.buffer = w.chunk.AppendRecord(w.buffer, record, it.check)
 			next++
+			if it.kind == store.KindEvent {
+				b.runs[it.run].events++
+			}
 		}
 	}
 	return next
@@ -112,9 +117,9 @@ func (w *writer) decide(it *item, looked uint64, r *store.Receipt) bool {
 	return true
 }
 
-// write writes and syncs the framed records, whose sequences end before next,
-// and shows them to readers. Nil means that they are kept.
-func (w *writer) write(next uint64) error {
+// write writes and syncs the framed records of a group, whose sequences end
+// before next, and shows them to readers. Nil means that they are kept.
+func (w *writer) write(group []*batch, next uint64) error {
 	if next == w.next {
 		return nil // duplicates only, and their first copies are synced
 	}
@@ -135,7 +140,8 @@ func (w *writer) write(next uint64) error {
 	w.next = next
 	w.end = wal.End{Chunk: w.chunk.ID, Offset: w.chunk.Size(), Sequence: next - 1}
 	w.journal.health.committed()
-	w.journal.publish(func(v *view) *view { return v.with(w.end) })
+	w.events += w.journal.counts.add(group, store.Position(next-1))
+	w.journal.publish(func(v *view) *view { return v.with(w.end, w.events) })
 	if !w.nudged && w.end.Offset >= w.journal.options.ChunkBytes/roomShare {
 		w.nudged = true
 		w.journal.room.wanted.Store(w.end.Offset < int64(w.served)*largeAppend)
@@ -182,6 +188,7 @@ func (w *writer) create() error {
 	h.First = w.next
 	h.Prev = w.end
 	h.Created = w.journal.options.Now()
+	h.Tally = tally(w.events)
 	h.Salt = newSalt()
 	w.header = h
 

@@ -17,6 +17,8 @@ import (
 type Traits struct {
 	Deduplicates   bool // by scope and event id
 	Follows        bool // implements store.Follower
+	Counts         bool // implements store.Counter
+	Finds          bool // implements store.Finder
 	SurvivesReopen bool // open on the same test opens the same records again
 }
 
@@ -89,6 +91,12 @@ func Run(t *testing.T, open Open, traits Traits) {
 	}
 	if traits.Follows {
 		t.Run("following", func(t *testing.T) { runFollows(t, open, traits) })
+	}
+	if traits.Counts {
+		t.Run("counting", func(t *testing.T) { runCounts(t, open, traits) })
+	}
+	if traits.Finds {
+		t.Run("finding", func(t *testing.T) { runFinds(t, open, traits) })
 	}
 }
 

@@ -18,12 +18,15 @@ type reading struct {
 	offset  int64
 	write   int64  // first sequence of the write that the last record belongs to
 	pending []Lost // missing in the last write of the last chunk
+
+	damaged map[int64]byte // the kinds of records of which only the payload is damaged, by sequence
 }
 
 // readChunk adds the records of c to the book and returns the sequence behind
 // its end.
 func (b *Book) readChunk(c *chunk) int64 {
-	r := &reading{chunk: c, book: b, limit: int64(len(c.data)), expect: c.first, offset: headerBytes}
+	r := &reading{chunk: c, book: b, limit: int64(len(c.data)), expect: c.first, offset: headerBytes, damaged: map[int64]byte{}}
+	lost := len(b.Lost)
 	switch n := c.next; {
 	case n == nil:
 	case n.prev == c.id:
@@ -39,6 +42,9 @@ func (b *Book) readChunk(c *chunk) int64 {
 		at += max(size, 8)
 	}
 	r.finish()
+	if b.Events >= 0 {
+		b.Events += c.events + r.lostEvents(b.Lost[lost:])
+	}
 	if r.stated {
 		return max(r.expect, r.last+1)
 	}
@@ -57,7 +63,24 @@ func (r *reading) look(at int64) (size int64, whole bool) {
 		return 0, false
 	}
 	payload := r.data[at+frameBytes : at+frameBytes+length]
-	return size, crc32.Checksum(payload, castagnoli) == u32(f, 4)
+	whole = crc32.Checksum(payload, castagnoli) == u32(f, 4)
+	if !whole {
+		r.damaged[sequence] = f[12]
+	}
+	return size, whole
+}
+
+// lostEvents counts the records that were lost, but for those that are known not
+// to be events.
+func (r *reading) lostEvents(lost []Lost) (events int64) {
+	for _, l := range lost {
+		for sequence := l.First; sequence <= l.Last; sequence++ {
+			if kind, known := r.damaged[sequence]; !known || kind == kindEvent {
+				events++
+			}
+		}
+	}
+	return events
 }
 
 // take takes the whole record at a place and judges what is missing before it.
@@ -71,6 +94,11 @@ func (r *reading) take(at, size int64) {
 	}
 	if sequence > r.expect {
 		r.missing(sequence, write)
+	}
+	if f[12] == kindEvent {
+		r.events++
+	} else {
+		r.others++
 	}
 	length := int64(u32(f, 8))
 	r.book.Records = append(r.book.Records, Record{

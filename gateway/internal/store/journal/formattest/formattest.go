@@ -25,6 +25,9 @@ type Book struct {
 	Gaps    [][2]int64 // first and last sequence that a header says are missing
 	Headers []string   // chunks whose header is lost
 	Torn    bool       // the last write is not whole
+
+	Events    int64    // stored in all, the lost ones included; -1 = not stated
+	Miscounts []string // chunks whose number of events before them cannot be right
 }
 
 // A Record is one record.
@@ -47,6 +50,7 @@ const (
 	copyAt      = 4096
 	frameBytes  = 32
 	maxPayload  = 64 << 20
+	kindEvent   = 1
 )
 
 var (
@@ -64,9 +68,11 @@ type chunk struct {
 	store                            string
 	id, first                        int64
 	prev, prevEnd, prevLast, prevUns int64
+	before                           int64 // events before this chunk; -1 = not stated
 	salt                             []byte
 
-	next *chunk // the next one whose header can be read
+	next           *chunk // the next one whose header can be read
+	events, others int64  // its whole records, once it was read: those of kind event, and the rest
 }
 
 // Read reads the journal in a data directory.
@@ -92,6 +98,7 @@ func Read(data string) (*Book, error) {
 				b.Lost = append(b.Lost, Lost{c.name, 0, expect, c.first - 1})
 			}
 		}
+		b.recount(before, c)
 		expect = b.readChunk(c)
 		before, headers = c, 0
 	}
@@ -135,6 +142,21 @@ func readChunks(dir string) ([]chunk, error) {
 	return chunks, nil
 }
 
+// recount requires that the number of events before c fits to that before the
+// chunk that was read before it: all sequences in between may be events, but for
+// the whole records that are none; and those that are must be among them.
+func (b *Book) recount(before, c *chunk) {
+	b.Events = c.before
+	if before == nil || before.before < 0 || c.before < 0 {
+		return
+	}
+	least, most := before.before+before.events, before.before+c.first-before.first-before.others
+	if c.before < least || c.before > most {
+		b.Miscounts = append(b.Miscounts, fmt.Sprintf("%s: %d events are before it, by %s at least %d and at most %d",
+			c.name, c.before, before.name, least, most))
+	}
+}
+
 // header reads the first copy of the header whose check is right.
 func header(name string, data []byte) (chunk, error) {
 	c := chunk{name: name, data: data, lost: true}
@@ -152,6 +174,7 @@ func header(name string, data []byte) (chunk, error) {
 		c.store = string(h[16:32])
 		c.id, c.first = i64(h, 40), i64(h, 48)
 		c.prev, c.prevEnd, c.prevLast, c.prevUns = i64(h, 56), i64(h, 64), i64(h, 72), i64(h, 96)
+		c.before = i64(h, 104) - 1
 		c.salt = h[88:96]
 		named, err := strconv.ParseInt(name[:16], 16, 64)
 		c.lost = err != nil || c.id != named || c.first == 0

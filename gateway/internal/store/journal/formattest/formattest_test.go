@@ -193,13 +193,17 @@ func randomRecord(random *rand.Rand) store.Record {
 	if random.IntN(2) == 0 {
 		r.Scope = text(9)
 	}
+	for range random.IntN(3) {
+		r.Awaited = append(r.Awaited, text(9))
+	}
 	switch r.Kind {
 	case store.KindRefused:
-		r.Refusal = &store.Refusal{Destination: text(3), Attempts: 3, Code: daybook.Invalid, Reason: text(9), Field: text(9), Message: text(99)}
+		r.Refusal = &store.Refusal{Destination: text(3), Position: store.Position(random.Uint64N(3)), Attempts: 3, Code: daybook.Invalid, Reason: text(9), Field: text(9), Message: text(99)}
 	case store.KindSettled:
 		r.Settlement = &store.Settlement{Position: store.Position(random.Uint64()), Destination: text(9), Status: daybook.Stored, Reason: text(9)}
 	case store.KindSummary:
 		r.Summary = []store.Count{{Caller: text(9), Status: daybook.Failed, Reason: text(9), Events: random.Uint64()}, {Events: 1}}
+		r.Through = store.Position(random.Uint64N(3))
 	}
 	return r
 }
@@ -234,6 +238,9 @@ func compare(t *testing.T, dir string) *formattest.Book {
 	}
 	comparePlaces(t, places, book.Lost)
 	compareGaps(t, report.Gaps, book.Gaps)
+	if len(book.Miscounts) > 0 || book.Events != int64(report.Stored) {
+		t.Errorf("the journal has stored %d events, the reader says %d; miscounted %q", report.Stored, book.Events, book.Miscounts)
+	}
 	if torn := report.Unfinished > 0; torn && !book.Torn {
 		t.Errorf("the journal says the last write is not whole, the reader %v", book.Torn)
 	}
@@ -296,13 +303,19 @@ func compareRecord(t *testing.T, e store.Entry, r formattest.Record) {
 	}
 	if f := e.Refusal; f != nil {
 		texts[18], texts[19], texts[20], texts[21] = f.Reason, f.Field, f.Message, f.Destination
-		numbers[17], numbers[22] = uint64(f.Code), uint64(f.Attempts)
+		numbers[17], numbers[22], numbers[23] = uint64(f.Code), uint64(f.Attempts), uint64(f.Position)
 	}
 	if s := e.Settlement; s != nil {
 		texts[18], texts[21] = s.Reason, s.Destination
 		numbers[23], numbers[24] = uint64(s.Position), uint64(s.Status)
 	}
+	if e.Kind == store.KindSummary {
+		numbers[23] = uint64(e.Through)
+	}
 	compareFields(t, texts, numbers, p)
+	if !slices.Equal(e.Awaited, p.Awaited) {
+		t.Errorf("awaited %q, the reader has %q", e.Awaited, p.Awaited)
+	}
 	if len(p.Counts) != len(e.Summary) {
 		t.Fatalf("%d counts, want %d", len(p.Counts), len(e.Summary))
 	}

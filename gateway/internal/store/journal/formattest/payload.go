@@ -5,11 +5,12 @@ import (
 	"errors"
 )
 
-// A Payload is a record's payload: for each field number its values. Those of
+// A Payload is a record's payload: for each field number its value. Those of
 // wire type 0 and 1 are numbers, those of 2 are bytes.
 type Payload struct {
 	Numbers map[int]uint64
 	Bytes   map[int][]byte
+	Awaited []string  // field 28
 	Counts  []Payload // of field 25
 }
 
@@ -54,13 +55,22 @@ func (p *Payload) field(number, wire int, b []byte) ([]byte, error) {
 			return nil, errPayload
 		}
 		value, rest := b[n:n+int(size)], b[n+int(size):]
-		if number != 25 {
-			p.Bytes[number] = value
-			return rest, nil
-		}
-		count, err := Parse(value)
-		p.Counts = append(p.Counts, count)
-		return rest, err
+		return rest, p.add(number, value)
 	}
 	return nil, errPayload // the format has no other wire types
+}
+
+// add adds a value of wire type 2.
+func (p *Payload) add(number int, value []byte) error {
+	switch number {
+	case 25:
+		count, err := Parse(value)
+		p.Counts = append(p.Counts, count)
+		return err
+	case 28:
+		p.Awaited = append(p.Awaited, string(value))
+		return nil
+	}
+	p.Bytes[number] = value
+	return nil
 }
