@@ -57,7 +57,7 @@ func (g *Gate) leave() {
 
 // Close lets nobody in any more and waits for those inside. When ctx ends
 // before they have left, their contexts end, they are waited for all the same,
-// and ctx's error is returned. It may be called again.
+// and the error says so. It may be called again, also at the same time.
 func (g *Gate) Close(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true
@@ -70,7 +70,9 @@ func (g *Gate) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		g.end()
 		<-g.empty
-		return ctx.Err()
+		return &daybook.Error{
+			Code: daybook.Unavailable, Reason: "closing", Message: "closed before every write was answered", Err: ctx.Err(),
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 // User and Password are the superuser's of every server started here. They are
 // asked for, so that a test can also give wrong ones.
 const (
-	User     = "daybook"
+	User     = "keeper"
 	Password = "open-sesame"
 )
 
@@ -157,7 +157,7 @@ func (s *Server) dsn(database string) string {
 // a unix socket is at most 107 bytes, and a test's name may be longer.
 func directory(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "daybook-pg-")
+	dir, err := os.MkdirTemp("", "daybook-pg-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
