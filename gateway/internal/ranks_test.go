@@ -35,6 +35,7 @@ var ranks = map[string]int{
 	"internal/accept":                   3,
 	"internal/deadletter":               3,
 	"internal/deliver":                  3,
+	"internal/deliver/delivertest":      3,
 	"internal/ledger":                   3,
 	"internal/query":                    3,
 	"internal/query/querytest":          3,

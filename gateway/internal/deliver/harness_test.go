@@ -1,0 +1,189 @@
+package deliver_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"daybook.dev/gateway/internal/deliver"
+	"daybook.dev/gateway/internal/deliver/delivertest"
+	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/wal/waltest"
+)
+
+// A place is where a gateway is started again and again: its store, its disk
+// and what it logged.
+type place struct {
+	store *delivertest.Store
+	disk  *waltest.Disk
+	log   logged
+}
+
+func newPlace() *place {
+	return &place{store: &delivertest.Store{}, disk: waltest.NewDisk(1)}
+}
+
+// A running is an engine that runs.
+type running struct {
+	*deliver.Engine
+	t    *testing.T
+	kill context.CancelFunc
+	done chan error
+}
+
+// start opens an engine with destinations and runs it.
+func (p *place) start(t *testing.T, destinations ...deliver.Destination) *running {
+	t.Helper()
+	return p.startWith(t, deliver.Options{Destinations: destinations})
+}
+
+func (p *place) startWith(t *testing.T, o deliver.Options) *running {
+	t.Helper()
+	if o.Store == nil {
+		o.Store = p.store
+	}
+	if o.StoreID == "" {
+		o.StoreID, o.Epoch = "store-1", 1
+	}
+	o.Dir, o.FS, o.Log = "/data", p.disk, slog.New(slog.NewTextHandler(&p.log, nil))
+	if o.Rand == nil {
+		o.Rand = func() float64 { return 0.999 }
+	}
+	e, err := deliver.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, kill := context.WithCancel(context.Background())
+	r := &running{Engine: e, t: t, kill: kill, done: make(chan error, 1)}
+	go func() { r.done <- e.Run(ctx) }()
+	return r
+}
+
+// stop stops the engine as an orderly stop does, and waits for it.
+func (r *running) stop() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := r.Close(ctx); err != nil {
+		r.t.Errorf("close: %v", err)
+	}
+	if err := <-r.done; err != nil {
+		r.t.Errorf("run: %v", err)
+	}
+	r.kill()
+}
+
+// crash ends the engine with everything that is not on the disk yet: the disk
+// is cut off first.
+func (p *place) crash(r *running) {
+	r.t.Helper()
+	p.disk = p.disk.Restart(waltest.Everything)
+	r.kill()
+	<-r.done
+}
+
+// status returns the status of the destination named out.
+func (r *running) status() deliver.Status {
+	r.t.Helper()
+	return r.statusOf("out")
+}
+
+func (r *running) statusOf(name string) deliver.Status {
+	r.t.Helper()
+	for _, s := range r.Status() {
+		if s.Name == name {
+			return s
+		}
+	}
+	r.t.Fatalf("no destination %q", name)
+	return deliver.Status{}
+}
+
+// wants compares the counts of the destination named out.
+func (r *running) wants(want deliver.Counts, queued uint64) {
+	r.t.Helper()
+	s := r.status()
+	if s.Counts != want || s.Queued != queued || s.Off != 0 {
+		r.t.Errorf("got %+v, queued %d, off %d\nwant %+v, queued %d", s.Counts, s.Queued, s.Off, want, queued)
+	}
+	balanced(r.t, s)
+}
+
+// balanced holds the identity of the ledger.
+func balanced(t *testing.T, s deliver.Status) {
+	t.Helper()
+	if sum := s.Delivered + s.Dead + s.Filtered + s.Evicted + s.Queued; s.Stored != sum || s.Off != 0 {
+		t.Errorf("stored %d, but delivered + dead + filtered + evicted + queued = %d: %+v", s.Stored, sum, s)
+	}
+}
+
+// out is a destination that does not wait long for a full batch.
+func out(sink *delivertest.Sink) deliver.Destination {
+	return deliver.Destination{Name: "out", Sink: sink, Batch: deliver.Batch{Age: 10 * time.Millisecond}}
+}
+
+// add stores n events with ids prefix-0, prefix-1, …
+func (p *place) add(prefix string, n int) []store.Position {
+	positions := make([]store.Position, n)
+	for i := range positions {
+		positions[i] = p.store.Add("shop", fmt.Sprintf("%s-%d", prefix, i), fmt.Sprintf("actor-%d", i%7))
+	}
+	return positions
+}
+
+// settle waits until nothing moves but clocks, then for d.
+func settle(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// each reports what was not taken as often as it should have been.
+func each(t *testing.T, sink *delivertest.Sink, least, most int, ids ...string) {
+	t.Helper()
+	taken := sink.Taken()
+	for _, id := range ids {
+		if n := taken["shop/"+id]; n < least || n > most {
+			t.Errorf("%s was taken %d times, not %d to %d", id, n, least, most)
+		}
+	}
+}
+
+func ids(prefix string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s-%d", prefix, i)
+	}
+	return all
+}
+
+// logged is what was logged, line by line.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// lines returns the lines that contain all of the words.
+func (l *logged) lines(words ...string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []string
+	for line := range strings.Lines(l.text.String()) {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found
+}
