@@ -86,7 +86,8 @@ func unsettled(records int, receipts []store.Receipt, err error) (lost int, why 
 		return records, err
 	}
 	for i := range receipts {
-		if receipts[i].Status == daybook.Stored {
+		switch receipts[i].Status {
+		case daybook.Stored, daybook.Dropped: // a store that keeps no results says so when it is chosen
 			continue
 		}
 		if lost++; why == nil {

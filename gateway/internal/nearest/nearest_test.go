@@ -11,7 +11,7 @@ import (
 func TestTheNearestNameIsTheOneMeant(t *testing.T) {
 	names := []string{"event_id", "event_name", "event_ts", "event_type", "actor_id", "metadata"}
 	for misspelt, want := range map[string]string{
-		"event_nmae":                     "event_name", // neighbours swapped
+		"event_neam":                     "event_name", // letters swapped
 		"event_nam":                      "event_name",
 		"metdata":                        "metadata",
 		"Metadata":                       "metadata",

@@ -212,7 +212,7 @@ func lookups(checked *cel.Ast) map[int64]bool {
 
 // anywhere reports whether found returns true for a node of the expression.
 func anywhere(checked *cel.Ast, found func(ast.Expr) bool) bool {
-	any := false
-	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) { any = any || found(e) }))
-	return any
+	yes := false
+	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) { yes = yes || found(e) }))
+	return yes
 }

@@ -149,7 +149,7 @@ func TestAMistakeIsNamedWithItsPlace(t *testing.T) {
 	for expression, want := range map[string]string{
 		``:                              `the expression is empty; leave it out to match every event`,
 		" \n":                           `the expression is empty; leave it out to match every event`,
-		`event_nmae == "x"`:             `column 1: there is no event_nmae; did you mean event_name?`,
+		`event_neam == "x"`:             `column 1: there is no event_neam; did you mean event_name?`,
 		"true &&\n  evnt_type == \"x\"": `line 2, column 3: there is no evnt_type; did you mean event_type?`,
 		`metdata.plan == "x"`:           `column 1: there is no metdata; did you mean metadata?`,
 		`plan == "pro"`:                 `column 1: there is no plan; a member of the metadata is metadata.plan, and the others are event_id, event_name, event_type, actor_id, event_ts, ingested_at, caller, protocol, instance, metadata, sample_rate`,

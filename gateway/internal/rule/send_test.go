@@ -100,7 +100,7 @@ func TestAMistakeInAListIsNamed(t *testing.T) {
 		{nil, "event_id is missing: " + always},
 		{[]string{"event_id", "metadata.plan", "event_ts"}, "event_name is missing: " + always},
 		{[]string{"event_id", "event_name"}, "event_ts is missing: " + always},
-		{[]string{"event_id", "event_nmae"}, "there is no event_nmae; did you mean event_name?"},
+		{[]string{"event_id", "event_neam"}, "there is no event_neam; did you mean event_name?"},
 		{[]string{"plan"}, "there is no plan; a member of the metadata is metadata.plan, and the others are event_id, event_name, event_type, actor_id, event_ts, ingested_at, caller, protocol, instance, metadata, idempotency_key, sample_rate"},
 		{[]string{"metadata."}, `"metadata." has an empty name between its dots`},
 		{[]string{"metadata.a..b"}, `"metadata.a..b" has an empty name between its dots`},

@@ -132,17 +132,21 @@ type Entry struct {
 // A Receipt says what an append decided about one record.
 type Receipt struct {
 	// Status is Stored, Duplicate, Refused (a conflict: the same key with
-	// other content; the first copy stays) or Failed.
+	// other content; the first copy stays; or an event that this store can never
+	// take) or Failed. It is Dropped for a record about events, such as a
+	// settlement, that a store has no place for.
 	Status daybook.Status
 
 	// ID is the id under which the event is stored.
 	ID string
 
 	// Position is where the event, or the first copy of a duplicate, is. It is
-	// zero where nothing was stored or the first copy's place is not known.
+	// zero where nothing was stored, the first copy's place is not known, or the
+	// store has no positions: it is no Follower.
 	Position Position
 
-	// Err says why, for Refused (Code Conflict) and Failed (Code Internal or
-	// Unavailable); nil otherwise. Always an *daybook.Error.
+	// Err says why, for Refused (Code Conflict or Invalid) and Failed (Code
+	// Internal, Unavailable or Exhausted); nil otherwise. Always an
+	// *daybook.Error.
 	Err error
 }

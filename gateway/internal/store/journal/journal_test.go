@@ -40,7 +40,7 @@ func TestJournalIsAStore(t *testing.T) {
 					dirs[t.Name()] = t.TempDir()
 				}
 				return open(t, journal.Options{Dir: dirs[t.Name()], ChunkBytes: chunk})
-			}, storetest.Traits{Deduplicates: true, Follows: true, Counts: true, Finds: true, SurvivesReopen: true})
+			}, storetest.Traits{Deduplicates: true, Follows: true, KeepsResults: true, Counts: true, Finds: true, SurvivesReopen: true})
 		})
 	}
 }

@@ -15,8 +15,10 @@ import (
 
 // Traits are the promises a store makes.
 type Traits struct {
-	Deduplicates   bool // by scope and event id
+	Deduplicates   bool // by scope and event id, within one append and across them
+	OneAppendOnly  bool // deduplicates within one append, and no further; instead of Deduplicates
 	Follows        bool // implements store.Follower
+	KeepsResults   bool // keeps records about events too: settlements, summaries, dead letters
 	Counts         bool // implements store.Counter
 	Finds          bool // implements store.Finder
 	SurvivesReopen bool // open on the same test opens the same records again
@@ -86,9 +88,13 @@ func Run(t *testing.T, open Open, traits Traits) {
 	})
 	t.Run("a closed store refuses, and closing again is no error", func(t *testing.T) { testClosed(t, open) })
 	t.Run("appends at the same time are each answered with their own ids", func(t *testing.T) { testConcurrent(t, open) })
+	if traits.Deduplicates || traits.OneAppendOnly {
+		t.Run("deduplication within one append", func(t *testing.T) { runOneAppend(t, open) })
+	}
 	if traits.Deduplicates {
 		t.Run("deduplication", func(t *testing.T) { runDeduplicates(t, open, traits) })
 	}
+	t.Run("results", func(t *testing.T) { runResults(t, open, traits) })
 	if traits.Follows {
 		t.Run("following", func(t *testing.T) { runFollows(t, open, traits) })
 	}
