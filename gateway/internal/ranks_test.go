@@ -20,11 +20,11 @@ const module = "daybook.dev/gateway"
 // siblings never meet. Its tests may also import what has the same rank: they
 // open the real thing beside them rather than an imitation of it.
 var ranks = map[string]int{
+	"internal/attempt":                  1,
 	"internal/gen/events/v1":            1,
 	"internal/nearest":                  1,
 	"internal/store":                    1,
 	"internal/admit":                    2,
-	"internal/attempt":                  2,
 	"internal/caller":                   2,
 	"internal/rule":                     2,
 	"internal/store/direct":             2,

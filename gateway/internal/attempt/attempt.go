@@ -133,18 +133,35 @@ func (t *try) note(from, to int, err error) {
 	}
 }
 
-// notePartial notes what the destination said about each event it names.
+// notePartial notes what the destination said about each event it names. One
+// that names an event it was not given cannot be relied on: then all failed.
 func (t *try) notePartial(from, to int, partial *daybook.PartialError) {
 	said := make(map[string]error, len(partial.Failed))
 	for _, o := range partial.Failed {
-		said[o.ID] = o.Err
-		if o.Err == nil {
-			said[o.ID] = &daybook.Error{Code: daybook.Unavailable, Reason: o.Reason, Message: "the destination has not taken the event and does not say why"}
+		said[o.ID] = why(o)
+	}
+	named := 0
+	for i := from; i < to; i++ {
+		err, failed := said[t.events[i].ID]
+		if t.results[i] = err; failed {
+			named++
 		}
 	}
-	for i := from; i < to; i++ {
-		t.results[i] = said[t.events[i].ID]
+	if named < len(said) || named == 0 {
+		t.note(from, to, &daybook.Error{Code: daybook.Internal, Reason: "not_given", Message: "the destination names no event that has failed, or one that it was not given"})
 	}
+}
+
+// why returns the error of an event that was not taken. Where the destination
+// gives none, it has at least said whether it is the event's fault.
+func why(o daybook.Outcome) error {
+	switch {
+	case o.Err != nil:
+		return o.Err
+	case o.Status == daybook.Refused:
+		return &daybook.Error{Code: daybook.Invalid, Reason: o.Reason, Message: "the destination refuses the event and does not say why"}
+	}
+	return &daybook.Error{Code: daybook.Unavailable, Reason: o.Reason, Message: "the destination has not taken the event and does not say why"}
 }
 
 // call is one call of write. A panic in a destination's code is that

@@ -82,11 +82,22 @@ func TestWhatADestinationNamesIsNotTriedTwice(t *testing.T) {
 		calls++
 		return &daybook.PartialError{Failed: []daybook.Outcome{
 			{ID: "b", Status: daybook.Refused, Err: refusal(daybook.Invalid)}, {ID: "d", Status: daybook.Failed},
+			{ID: "e", Status: daybook.Refused, Reason: "bad_row"},
 		}}
 	}
-	got := classes(attempt.Of(t.Context(), write, "d", events("a", "b", "c", "d"), time.Minute))
-	if want := []attempt.Class{0, attempt.Permanent, 0, attempt.Transient}; !slices.Equal(got, want) || calls != 1 {
+	got := classes(attempt.Of(t.Context(), write, "d", events("a", "b", "c", "d", "e"), time.Minute))
+	if want := []attempt.Class{0, attempt.Permanent, 0, attempt.Transient, attempt.Permanent}; !slices.Equal(got, want) || calls != 1 {
 		t.Errorf("classes %v after %d calls, want %v after 1", got, calls, want)
+	}
+}
+
+func TestADestinationThatNamesOtherEventsIsNotBelieved(t *testing.T) {
+	for _, failed := range [][]daybook.Outcome{nil, {{ID: "elsewhere"}, {ID: "a"}}} {
+		write := func(context.Context, string, []daybook.Event) error { return &daybook.PartialError{Failed: failed} }
+		got := classes(attempt.Of(t.Context(), write, "d", events("a", "b"), time.Minute))
+		if want := []attempt.Class{attempt.Transient, attempt.Transient}; !slices.Equal(got, want) {
+			t.Errorf("after %v classes %v, want %v", failed, got, want)
+		}
 	}
 }
 

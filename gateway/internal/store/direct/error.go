@@ -16,16 +16,6 @@ const where = "direct store"
 // retryAfter is the least wait that a caller is advised.
 const retryAfter = time.Second
 
-// permanent reports whether sending the event again cannot help. The classes of
-// errors are those that package sink lists.
-func permanent(err error) bool {
-	switch daybook.CodeOf(err) {
-	case daybook.Invalid, daybook.TooLarge, daybook.Conflict:
-		return true
-	}
-	return false
-}
-
 // refused is what a caller is told about an event that the destination can never
 // take. It is the event that is too large, whatever the request is.
 func refused(name string, err error) *daybook.Error {

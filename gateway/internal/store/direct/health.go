@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"daybook.dev"
+	"daybook.dev/gateway/internal/attempt"
 )
 
 // fresh is how long an answer about the destination holds.
@@ -41,11 +41,11 @@ func newHealth(o Options) *health {
 func (h *health) written(errs []error) {
 	var failure error
 	for _, err := range errs {
-		switch {
-		case err == nil:
+		switch attempt.ClassOf(err) {
+		case attempt.Taken:
 			h.set(nil)
 			return
-		case !permanent(err) && daybook.CodeOf(err) != daybook.Exhausted:
+		case attempt.Misconfigured, attempt.Transient:
 			failure = err
 		}
 	}
