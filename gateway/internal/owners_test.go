@@ -23,6 +23,7 @@ var owners = map[string][]string{
 	"github.com/spf13/pflag":              {"cmd/daybook"},
 	"golang.org/x/mod":                    {"internal/store/evidence"},
 	"golang.org/x/term":                   {"cmd/daybook"},
+	"golang.org/x/time":                   {"internal/replay"},
 	"google.golang.org/protobuf":          {"internal/gen", "internal/intake"},
 }
 

@@ -14,7 +14,6 @@ import (
 	"daybook.dev/gateway/internal/deadletter"
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/journal"
-	"daybook.dev/internal/wal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -175,9 +174,4 @@ func (r *room) want(want ...string) {
 	if got := r.letters(); !slices.Equal(got, want) {
 		r.t.Errorf("open are %q, want %q", got, want)
 	}
-}
-
-// disk makes the index use a file system.
-func disk(fs wal.FS) func(*deadletter.Options) {
-	return func(o *deadletter.Options) { o.Data, o.FS = "/data", fs }
 }

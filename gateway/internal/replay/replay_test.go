@@ -3,7 +3,6 @@ package replay_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -118,9 +117,9 @@ func TestADestinationThatFailsIsTriedAgainWithGrowingWaits(t *testing.T) {
 		for i := range calls[1:] {
 			waits = append(waits, calls[i+1].Sub(calls[i]))
 		}
-		want := []time.Duration{200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000}
-		for i := range want {
-			want[i] *= time.Millisecond
+		var want []time.Duration
+		for _, seconds := range []float64{0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30} {
+			want = append(want, time.Duration(seconds*1000)*time.Millisecond)
 		}
 		if !slices.Equal(waits[:len(want)], want) {
 			t.Errorf("waits %v, want %v", waits, want)
@@ -451,7 +450,7 @@ func TestADestinationThatPanicsIsTriedAgain(t *testing.T) {
 		calls := 0
 		r.sink.say(func([]daybook.Event) error {
 			if calls++; calls == 1 {
-				panic(fmt.Sprint("a bug"))
+				panic("a bug")
 			}
 			return nil
 		})

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -77,7 +78,7 @@ func TestReadingByKindComesToTheEndWhereNothingIsOfThatKind(t *testing.T) {
 	if err := j.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := j.ReadKinds(t.Context(), 0, 10, store.KindRefused); err != daybook.ErrClosed {
+	if _, _, err := j.ReadKinds(t.Context(), 0, 10, store.KindRefused); !errors.Is(err, daybook.ErrClosed) {
 		t.Errorf("of a closed journal: %v", err)
 	}
 }
