@@ -2,6 +2,7 @@ package daybook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -15,6 +16,10 @@ type GatewayOptions struct {
 	// Key proves who is sending, as "Authorization: Bearer KEY". Empty sends
 	// no proof, which a gateway accepts where it lets anonymous callers in.
 	Key string
+
+	// Path is where events are posted, below the address. Empty means
+	// /v1/events.
+	Path string
 
 	// Client makes the requests; redirects are not followed whatever it says.
 	// Nil means a client of the sender's own, which Close releases.
@@ -51,7 +56,7 @@ type LineSender interface {
 // the caller's too. An event without one is given a new ID by the gateway on
 // every attempt, so sending it again may store it twice.
 func Gateway(address string, o GatewayOptions) (LineSender, error) {
-	target, err := eventsURL(address)
+	target, err := gatewayURL(address, cmp.Or(o.Path, "/v1/events"))
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +84,9 @@ func Gateway(address string, o GatewayOptions) (LineSender, error) {
 	return g, nil
 }
 
-// eventsURL returns where events are posted, or an error that says what to
-// write instead.
-func eventsURL(address string) (string, error) {
+// gatewayURL returns the address of one of the gateway's routes, or an error
+// that says what to write instead.
+func gatewayURL(address, path string) (string, error) {
 	u, err := url.Parse(address)
 	good := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
 		u.User == nil && u.RawQuery == "" && u.Fragment == ""
@@ -92,7 +97,7 @@ func eventsURL(address string) (string, error) {
 			Message: "the gateway's address must be http:// or https:// with a host and neither user, query nor fragment; write for example http://localhost:8080",
 		}
 	}
-	return u.JoinPath("v1", "events").String(), nil
+	return u.JoinPath(path).String(), nil
 }
 
 func notInKey(r rune) bool { return r <= ' ' || r >= 0x7f }
@@ -150,6 +155,15 @@ func (g *gateway) Send(ctx context.Context, events []Event) ([]Outcome, error) {
 	})
 }
 
+// sendOwn is Send for events whose metadata this package has written itself: it
+// is one line of JSON and needs not be looked at again. The request tells the
+// gateway what was dropped before.
+func (g *gateway) sendOwn(ctx context.Context, events []Event) ([]Outcome, error) {
+	return g.send(ctx, len(events), func(b *bytes.Buffer, i int) (string, *Error) {
+		return events[i].ID, appendOwnLine(b, &events[i])
+	})
+}
+
 // SendLines posts lines in one request. See [LineSender].
 func (g *gateway) SendLines(ctx context.Context, lines [][]byte) ([]Outcome, error) {
 	return g.send(ctx, len(lines), func(b *bytes.Buffer, i int) (string, *Error) {
@@ -177,12 +191,12 @@ func (g *gateway) send(ctx context.Context, n int, encode encoder) ([]Outcome, e
 			return nil, err
 		}
 	}
-	return outcomes, unsafe(outcomes)
+	return outcomes, failures(outcomes)
 }
 
-// unsafe returns a *PartialError of the outcomes that promise nothing, or nil
+// failures returns a *PartialError of the outcomes that promise nothing, or nil
 // when every event is safe.
-func unsafe(outcomes []Outcome) error {
+func failures(outcomes []Outcome) error {
 	var failed []Outcome
 	for _, o := range outcomes {
 		switch o.Status {

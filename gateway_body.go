@@ -55,6 +55,33 @@ func copyLine(b *bytes.Buffer, line []byte) *Error {
 // appendLine writes the event in the form that POST /v1/events takes. What the
 // gateway judges (lengths, UTF-8, blank names) is left to the gateway.
 func appendLine(b *bytes.Buffer, e *Event) *Error {
+	if err := appendHead(b, e); err != nil {
+		return err
+	}
+	if e.Metadata != nil {
+		if err := appendMetadata(b, e.Metadata); err != nil {
+			return err
+		}
+	}
+	b.WriteString("}\n")
+	return nil
+}
+
+// appendOwnLine is appendLine for metadata that is known to be good.
+func appendOwnLine(b *bytes.Buffer, e *Event) *Error {
+	if err := appendHead(b, e); err != nil {
+		return err
+	}
+	if e.Metadata != nil {
+		appendName(b, "metadata")
+		b.Write(e.Metadata)
+	}
+	b.WriteString("}\n")
+	return nil
+}
+
+// appendHead writes all but the metadata and the end.
+func appendHead(b *bytes.Buffer, e *Event) *Error {
 	b.WriteByte('{')
 	appendMember(b, "event_name", e.Name)
 	if e.ID != "" {
@@ -67,7 +94,10 @@ func appendLine(b *bytes.Buffer, e *Event) *Error {
 		appendMember(b, "actor_id", e.Actor)
 	}
 	if !e.Time.IsZero() {
-		appendMember(b, "event_ts", e.Time.UTC().Format(time.RFC3339Nano))
+		appendName(b, "event_ts")
+		b.WriteByte('"')
+		b.Write(e.Time.UTC().AppendFormat(b.AvailableBuffer(), time.RFC3339Nano))
+		b.WriteByte('"')
 	}
 	if e.IdempotencyKey != "" {
 		appendMember(b, "idempotency_key", e.IdempotencyKey)
@@ -79,12 +109,6 @@ func appendLine(b *bytes.Buffer, e *Event) *Error {
 		appendName(b, "sample_rate")
 		b.Write(strconv.AppendFloat(b.AvailableBuffer(), e.SampleRate, 'g', -1, 64))
 	}
-	if e.Metadata != nil {
-		if err := appendMetadata(b, e.Metadata); err != nil {
-			return err
-		}
-	}
-	b.WriteString("}\n")
 	return nil
 }
 

@@ -57,6 +57,9 @@ func (g *gateway) request(ctx context.Context, body []byte) (*http.Request, erro
 	if zipped {
 		request.Header.Set("Content-Encoding", "gzip")
 	}
+	if report := reportOf(ctx); report != "" {
+		request.Header.Set(reportHeader, report)
+	}
 	if g.key != "" {
 		request.Header.Set("Authorization", "Bearer "+g.key)
 	}
@@ -82,12 +85,18 @@ func (g *gateway) zip(body []byte) []byte {
 // no connection could be made and nothing was stored; "no_answer" leaves it
 // open.
 func (g *gateway) unreachable(err error) error {
-	e := &Error{Code: Unavailable, Where: "gateway", Reason: "no_answer", Message: "no answer from " + g.target, Err: err}
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		e.Err = u.Err // its text would repeat the address
-	}
+	e := &Error{Code: Unavailable, Where: "gateway", Reason: "no_answer", Message: "no answer from " + g.target, Err: withoutURL(err)}
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
 		e.Reason, e.Message = "unreachable", "cannot reach "+g.target
 	}
 	return e
+}
+
+// withoutURL returns the cause of a request's error, whose text would repeat the
+// address.
+func withoutURL(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
 }

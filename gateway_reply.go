@@ -118,7 +118,9 @@ var httpCodes = map[int]Code{
 	http.StatusRequestEntityTooLarge: TooLarge,
 	http.StatusUnsupportedMediaType:  Unimplemented,
 	http.StatusUnprocessableEntity:   Invalid,
+	http.StatusTooEarly:              Unavailable,
 	http.StatusTooManyRequests:       Exhausted,
+	http.StatusNotImplemented:        Unimplemented,
 }
 
 // refusal is the error of an answer that concerns the request as a whole.

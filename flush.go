@@ -1,0 +1,134 @@
+package daybook
+
+import (
+	"context"
+	"time"
+)
+
+// flush sends what has been recorded so far and what is due in the spool, until
+// ctx ends.
+func (l *lane) flush(ctx context.Context) UndeliveredError {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open != nil {
+		l.seal()
+	}
+	target := l.entered
+	l.notBefore, l.nextReplay = time.Time{}, time.Time{}
+	l.flushing++
+	defer func() { l.flushing-- }()
+	l.startWorker()
+	for ctx.Err() == nil && !l.flushed(target) && !l.hopeless(ctx) {
+		changed := l.change()
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+	}
+	return UndeliveredError{Queued: l.queued, Spooled: max(0, l.spooled), Err: l.lastError}
+}
+
+// flushed reports whether the first so many events have left the queue, and the
+// spool has nothing that is due.
+func (l *lane) flushed(target uint64) bool {
+	if l.direct {
+		return true
+	}
+	if l.entered-uint64(l.queued) < target {
+		return false
+	}
+	kill := &l.core.settings.current().Kill
+	due := l.spooled > 0 && !time.Now().Before(l.notBefore) && (!kill.kills(l.name) || kill.Purge)
+	return !due
+}
+
+// hopeless reports whether the next attempt is only made when ctx has ended.
+func (l *lane) hopeless(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && l.notBefore.After(deadline)
+}
+
+// refuse makes the lane take nothing any more.
+func (l *lane) refuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refusing = true
+	l.notify()
+}
+
+// finish delivers what it can until ctx ends, moves the rest to the spool, or
+// counts it as dropped where there is none, and releases the sink.
+func (l *lane) finish(ctx context.Context, why reason) UndeliveredError {
+	left := l.flush(ctx)
+	l.cancel()
+	l.join()
+	l.mu.Lock()
+	l.ageTimer.Stop()
+	l.wakeTimer.Stop()
+	sink := l.sink
+	l.mu.Unlock()
+	left.Queued, left.Lost = 0, l.saveRest(why)
+	_ = sink.close(ctx) // what it has not taken was kept or counted above
+	if l.spool != nil {
+		_ = l.spool.Close()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left.Spooled = max(0, l.spooled)
+	return left
+}
+
+// join waits for the worker and the spiller. An attempt that does not end when
+// it is told to is left behind: its events are kept or counted by finish.
+func (l *lane) join() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	late := false
+	for l.spilling || l.working && !late {
+		changed := l.change()
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-grace.C:
+			late = true
+		}
+		l.mu.Lock()
+	}
+	l.abandoned = true
+}
+
+// saveRest empties the queue into the spool and returns how many events were
+// lost.
+func (l *lane) saveRest(why reason) (lost int) {
+	l.mu.Lock()
+	rest := l.sealed
+	if l.flying != nil {
+		rest = append([]*block{l.flying}, rest...)
+	}
+	if l.open != nil {
+		rest = append(rest, l.open)
+	}
+	l.flying, l.sealed, l.open = nil, nil, nil
+	l.mu.Unlock()
+	for _, b := range rest {
+		var err error
+		if l.spool != nil && why == closed {
+			err = l.store(b)
+		}
+		l.mu.Lock()
+		l.queued -= b.events
+		l.bytes -= b.size()
+		if l.spool == nil || why != closed || err != nil {
+			l.drop(why, b.events)
+			lost += b.events
+		} else {
+			l.spooled += b.events
+		}
+		l.mu.Unlock()
+	}
+	return lost
+}

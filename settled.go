@@ -1,0 +1,136 @@
+package daybook
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// settled is what one attempt to deliver a batch has achieved. Each event of
+// the batch is delivered, dropped, or to be tried again.
+type settled struct {
+	delivered     int
+	dropped       tally
+	again         []int         // indexes in the batch, ascending
+	wait          time.Duration // least wait before the next attempt
+	misconfigured bool          // a person has to act
+	err           error         // why the first event that was not delivered was not
+}
+
+// try writes events to sink. Their indexes in the batch begin with base.
+func (s *settled) try(ctx context.Context, sink Sink, events []Event, base int) {
+	outcomes, err := write(ctx, sink, events)
+	switch partial, _ := errors.AsType[*PartialError](err); {
+	case err == nil:
+		s.delivered += len(events)
+	case len(outcomes) == len(events):
+		for i := range outcomes {
+			s.judge(&outcomes[i], base+i)
+		}
+	case partial != nil:
+		s.byID(partial, events, base)
+	default:
+		s.whole(ctx, sink, events, base, err)
+	}
+}
+
+// write makes one attempt. Outcomes are nil where the sink gives none.
+func write(ctx context.Context, sink Sink, events []Event) (outcomes []Outcome, err error) {
+	defer func() {
+		if recover() != nil {
+			outcomes, err = nil, panicked("Write")
+		}
+	}()
+	switch to := sink.(type) {
+	case *gateway:
+		return to.sendOwn(ctx, events)
+	case Sender:
+		return to.Send(ctx, events)
+	default:
+		return nil, sink.Write(ctx, events)
+	}
+}
+
+// judge takes what was said about one event.
+func (s *settled) judge(o *Outcome, index int) {
+	switch o.Status {
+	case Stored, Duplicate, Dropped:
+		s.delivered++
+		return
+	}
+	err := o.Err
+	if err == nil {
+		err = &Error{Code: Unavailable, Reason: o.Reason}
+	}
+	if o.Status == Refused || permanent(CodeOf(err)) {
+		s.lose(CodeOf(err), err)
+		return
+	}
+	s.retry(index, err)
+}
+
+// permanent reports whether sending the same event again cannot help.
+func permanent(c Code) bool { return c == Invalid || c == TooLarge || c == Conflict }
+
+func (s *settled) lose(c Code, err error) {
+	why := refused
+	if c == TooLarge {
+		why = tooLarge
+	}
+	s.dropped[why]++
+	s.blame(err)
+}
+
+// retry marks an event for another attempt.
+func (s *settled) retry(index int, err error) {
+	s.again = append(s.again, index)
+	s.blame(err)
+	if e, ok := errors.AsType[*Error](err); ok && e != nil {
+		s.wait = max(s.wait, min(e.RetryAfter, time.Hour))
+	}
+	switch CodeOf(err) {
+	case Unauthenticated, Denied, Unimplemented:
+		s.misconfigured = true
+	}
+}
+
+// blame keeps the first error, as a text of its own: the events it may name are
+// gone when it is read.
+func (s *settled) blame(err error) {
+	if s.err == nil {
+		s.err = &Error{Code: CodeOf(err), Message: err.Error()}
+	}
+}
+
+// byID takes the outcomes of those events that a sink has not taken.
+func (s *settled) byID(partial *PartialError, events []Event, base int) {
+	not := make(map[string]*Outcome, len(partial.Failed))
+	for i := range partial.Failed {
+		not[partial.Failed[i].ID] = &partial.Failed[i]
+	}
+	for i := range events {
+		if o, ok := not[events[i].ID]; ok {
+			s.judge(o, base+i)
+			continue
+		}
+		s.delivered++
+	}
+}
+
+// whole takes an error that names no event. A permanent one means that one of
+// them is at fault, or that they are too much at once: halves tell which.
+func (s *settled) whole(ctx context.Context, sink Sink, events []Event, base int, err error) {
+	if !permanent(CodeOf(err)) {
+		for i := range events {
+			s.retry(base+i, err)
+		}
+		return
+	}
+	if len(events) == 1 {
+		s.lose(CodeOf(err), err)
+		return
+	}
+	half := len(events) / 2
+	s.try(ctx, sink, events[:half], base)
+	s.try(ctx, sink, events[half:], base+half)
+}
