@@ -148,5 +148,16 @@ func (x *Index) Drop(ctx context.Context, f Filter, each func(Done)) (Summary, e
 		c.reportAll(batch, Dropped)
 	}
 	c.reportAll(left, NotTried)
-	return c.summary, ctx.Err()
+	return c.summary, interrupted(ctx)
+}
+
+// interrupted is the error of a call that ctx ended, nil where it did not.
+func interrupted(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return &daybook.Error{
+		Code: daybook.Unavailable, Where: "deadletter", Reason: "interrupted",
+		Message: "the call ended before all had their turn: call again", Err: ctx.Err(),
+	}
 }

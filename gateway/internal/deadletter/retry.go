@@ -47,7 +47,7 @@ func (x *Index) Retry(ctx context.Context, f Filter, each func(Done)) (Summary, 
 		}
 		found = found[n:]
 	}
-	return c.summary, ctx.Err()
+	return c.summary, interrupted(ctx)
 }
 
 // retry tries the dead letters of one destination, batch by batch.

@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
@@ -10,12 +11,17 @@ import (
 	"strings"
 )
 
-// A Guard decides who may read. Without a token anybody on this machine may.
+// A Guard decides who may read, and who may change something. Without a token
+// anybody on this machine may read; nobody changes anything without one.
 type Guard struct {
 	// Token is what a request must show as "Authorization: Bearer TOKEN".
 	// Empty means that nothing is asked for, which is right only where other
 	// machines cannot reach the listener.
 	Token string
+
+	// Changes is what a request that changes something must show where Token is
+	// empty: see [TokenFile]. Where both are empty nothing can be changed.
+	Changes string
 
 	// Host is the name or address under which the listener may be reached
 	// besides those of this machine's loopback. Empty means any, which is for
@@ -33,13 +39,34 @@ func (g Guard) protect(next http.Handler) http.Handler {
 			refuse(w, http.StatusForbidden, "denied", "this listener is not known under that host name")
 		case !ownOrigin(r):
 			refuse(w, http.StatusForbidden, "denied", "pages of another origin may not read this")
-		case !g.proved(r.Header.Get("Authorization")):
-			w.Header().Set("WWW-Authenticate", `Bearer realm="daybook operations"`)
-			refuse(w, http.StatusUnauthorized, "unauthenticated", "send the operations token as Authorization: Bearer TOKEN")
+		case g.Token != "" && !proved(r, g.Token):
+			challenge(w, "send the operations token as Authorization: Bearer TOKEN")
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// protectChange lets through, of the requests that may read, those that may
+// change something: a program on this machine must not do that by accident, nor
+// for somebody else.
+func (g Guard) protectChange(next http.Handler) http.Handler {
+	token := cmp.Or(g.Token, g.Changes)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case token == "":
+			refuse(w, http.StatusForbidden, "denied", "this gateway has no operations token, and changes need one: set operations.token")
+		case !proved(r, token):
+			challenge(w, "changes need the operations token, also on this machine: send it as Authorization: Bearer TOKEN")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func challenge(w http.ResponseWriter, message string) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="daybook operations"`)
+	refuse(w, http.StatusUnauthorized, "unauthenticated", message)
 }
 
 func (g Guard) knows(host string) bool {
@@ -66,15 +93,12 @@ func ownOrigin(r *http.Request) bool {
 
 // proved compares hashes, so that the time it takes says nothing about the
 // token, not even its length.
-func (g Guard) proved(authorization string) bool {
-	if g.Token == "" {
-		return true
-	}
-	scheme, token, _ := strings.Cut(authorization, " ")
+func proved(r *http.Request, wanted string) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return false
 	}
-	want, got := sha256.Sum256([]byte(g.Token)), sha256.Sum256([]byte(strings.TrimSpace(token)))
+	want, got := sha256.Sum256([]byte(wanted)), sha256.Sum256([]byte(strings.TrimSpace(token)))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 

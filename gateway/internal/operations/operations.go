@@ -23,10 +23,21 @@ type Options struct {
 	// again notices another one. Empty means that it cannot notice.
 	Store string
 
+	// DeadLetters and Replays are what can be done about what was not
+	// delivered. Nil means that the store has nothing to do it with, and their
+	// routes say so.
+	DeadLetters DeadLetters
+	Replays     Replays
+
+	// Direct names the destination that is the store, where one is: for the
+	// sentences about what is not available then.
+	Direct string
+
 	// Streams ends the open tails when it is done; nil means nothing does.
 	Streams context.Context
 
-	// Failed is told why a tail ended that should not have. Nil means nobody is.
+	// Failed is told why a question could not be answered, or a tail ended that
+	// should not have. Nil means nobody is.
 	Failed func(error)
 
 	Metrics http.Handler
@@ -41,8 +52,10 @@ func New(o Options) http.Handler {
 	closed.Handle("GET /version", version(o.Version))
 	closed.Handle("GET /metrics", o.Metrics)
 	closed.Handle("GET /v1/tail", &tail{events: o.Events, store: o.Store, streams: o.Streams, failed: o.Failed})
+	deadLetterRoutes(closed, o)
+	replayRoutes(closed, o)
 	closed.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotFound, "unimplemented", "no such route; there are /health, /ready, /version, /metrics and /v1/tail")
+		refuse(w, http.StatusNotFound, "unimplemented", "no such route; there are /health, /ready, /version, /metrics, /v1/tail, /v1/deadletters and /v1/replays")
 	})
 
 	routes := http.NewServeMux()

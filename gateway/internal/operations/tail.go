@@ -45,7 +45,7 @@ func (t *tail) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "invalid", err.Error())
 		return
 	}
-	ctx, cancel := t.context(r)
+	ctx, cancel := endedBy(r.Context(), t.streams) // with the reader, and when the gateway stops
 	defer cancel()
 	from, err := query.Open(ctx, t.events, follow)
 	if err != nil {
@@ -71,16 +71,6 @@ func (t *tail) report(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil && t.failed != nil {
 		t.failed(err)
 	}
-}
-
-// context ends with the request, and when the gateway stops.
-func (t *tail) context(r *http.Request) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(r.Context())
-	if t.streams == nil {
-		return ctx, cancel
-	}
-	stop := context.AfterFunc(t.streams, cancel)
-	return ctx, func() { stop(); cancel() }
 }
 
 // A stream writes server-sent events.
