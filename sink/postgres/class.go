@@ -107,10 +107,6 @@ func refusal(pe *pgconn.PgError) *daybook.Error {
 	return &daybook.Error{Code: c.code, Where: where, Reason: c.reason, Message: c.message, Err: errors.New(strings.Join(cause, ": "))}
 }
 
-// ofOneRow tells whether an error is a row's own fault: without that row the
-// statement would have been accepted.
-func ofOneRow(e *daybook.Error) bool { return e.Code == daybook.Invalid || e.Code == daybook.Conflict }
-
 func ours(name string) bool {
 	for _, c := range columns {
 		if c.name == name {

@@ -3,6 +3,8 @@ package postgres
 import (
 	"bytes"
 	"strconv"
+
+	"daybook.dev/sink/internal/jsonscan"
 )
 
 // A fidelity says what jsonb makes of a JSON text.
@@ -25,62 +27,29 @@ const (
 	maxNesting = 1000
 )
 
-// examine says what jsonb makes of a valid JSON text. It looks at every byte
-// once and allocates nothing.
+// examine says what jsonb makes of a valid JSON text.
 func examine(text []byte) fidelity {
 	worst, depth := same, 0
-	for i := 0; i < len(text) && worst != refused && depth <= maxNesting; i++ {
-		switch c := text[i]; c {
+	for token := range jsonscan.Tokens(text) {
+		switch token[0] {
 		case '"':
-			n, nul := scanString(text[i+1:])
-			if nul {
-				return refused
+			for escape := range jsonscan.Escapes(token) {
+				if bytes.HasPrefix(escape, []byte(`\u0000`)) {
+					return refused
+				}
 			}
-			i += n
 		case '{', '[':
 			depth++
 		case '}', ']':
 			depth--
-		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			n := scanNumber(text[i:])
-			worst = max(worst, examineNumber(text[i:i+n]))
-			i += n - 1
+		default:
+			worst = max(worst, examineNumber(token))
 		}
-	}
-	if depth > maxNesting {
-		return refused
+		if worst == refused || depth > maxNesting {
+			return refused
+		}
 	}
 	return worst
-}
-
-// scanString returns the length of a string behind its opening quote, with the
-// closing one, and whether it contains the character that jsonb cannot keep.
-func scanString(s []byte) (n int, nul bool) {
-	for {
-		quote := bytes.IndexByte(s[n:], '"')
-		if quote < 0 {
-			return len(s), nul // no JSON; the server will say so
-		}
-		escape := bytes.IndexByte(s[n:n+quote], '\\')
-		if escape < 0 {
-			return n + quote + 1, nul
-		}
-		n += escape
-		nul = nul || bytes.HasPrefix(s[n:], []byte(`\u0000`))
-		n = min(n+2, len(s))
-	}
-}
-
-// scanNumber returns the length of the number that s begins with.
-func scanNumber(s []byte) int {
-	for i, c := range s {
-		switch {
-		case '0' <= c && c <= '9', c == '-', c == '+', c == '.', c == 'e', c == 'E':
-		default:
-			return i
-		}
-	}
-	return len(s)
 }
 
 func examineNumber(number []byte) fidelity {

@@ -1,13 +1,13 @@
 package postgres
 
 import (
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"daybook.dev"
+	"daybook.dev/sink/internal/rowwise"
 )
 
 // A row is an event on its way into the table. Its texts are the event's own:
@@ -21,10 +21,13 @@ type row struct {
 	text     []byte // for metadata_text; nil = NULL
 }
 
+// Event implements [rowwise.Row].
+func (r row) Event() (e *daybook.Event, index int) { return r.event, r.index }
+
 // nobody is the origin of events that come from no gateway.
 var nobody = &daybook.Origin{}
 
-func (r *row) origin() *daybook.Origin {
+func (r row) origin() *daybook.Origin {
 	if r.event.Origin == nil {
 		return nobody
 	}
@@ -32,7 +35,7 @@ func (r *row) origin() *daybook.Origin {
 }
 
 // size is about how many bytes the row has in a statement.
-func (r *row) size() int {
+func (r row) size() int {
 	const fixed = 128
 	return fixed + len(r.id) + len(r.event.Name) + len(r.metadata) + len(r.text)
 }
@@ -46,7 +49,7 @@ func rowOf(e *daybook.Event, index int, now time.Time) (row, *daybook.Error) {
 	if r.time.IsZero() && e.Origin == nil {
 		r.time = now // what came through a gateway has a time, be it the year 1
 	}
-	if field := unstorable(&r); field != "" {
+	if field := unstorable(r); field != "" {
 		return row{}, unacceptable(index, field, "text_not_storable", field+" contains a NUL character or is not valid UTF-8, which no PostgreSQL text may be")
 	}
 	if y := r.time.UTC().Year(); y < -4712 || y > 294275 {
@@ -68,22 +71,21 @@ func rowOf(e *daybook.Event, index int, now time.Time) (row, *daybook.Error) {
 
 // unstorable names the first member whose bytes a text of the server cannot
 // have, or "".
-func unstorable(r *row) string {
+func unstorable(r row) string {
 	e, o := r.event, r.origin()
-	for _, m := range [...]struct{ name, text string }{
-		{"event_id", r.id},
-		{"event_name", e.Name},
-		{"event_type", string(e.Type)},
-		{"actor_id", e.Actor},
-		{"idempotency_key", e.IdempotencyKey},
-		{"scope", o.Scope},
-		{"caller", o.Caller},
-		{"protocol", o.Protocol},
-		{"instance", o.Instance},
-	} {
-		if strings.IndexByte(m.text, 0) >= 0 || !utf8.ValidString(m.text) {
-			return m.name
-		}
+	members := []rowwise.Member{
+		{Name: "event_id", Text: r.id},
+		{Name: "event_name", Text: e.Name},
+		{Name: "event_type", Text: string(e.Type)},
+		{Name: "actor_id", Text: e.Actor},
+		{Name: "idempotency_key", Text: e.IdempotencyKey},
+		{Name: "scope", Text: o.Scope},
+		{Name: "caller", Text: o.Caller},
+		{Name: "protocol", Text: o.Protocol},
+		{Name: "instance", Text: o.Instance},
+	}
+	if name := rowwise.NotUTF8(members, "\x00"); name != "" {
+		return name
 	}
 	if !utf8.Valid(e.Metadata) {
 		return "metadata"
