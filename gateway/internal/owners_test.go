@@ -16,7 +16,7 @@ var owners = map[string][]string{
 	"github.com/cespare/xxhash/v2":        {"internal/admit"},
 	"github.com/go-json-experiment/json":  {"internal/admit", "internal/intake", "internal/query", "internal/rule", "cmd/daybook"},
 	"github.com/goccy/go-yaml":            {"internal/serve"},
-	"github.com/google/uuid":              {"internal/admit", "cmd/daybook"},
+	"github.com/google/uuid":              {"internal/admit", "internal/serve", "cmd/daybook"},
 	"github.com/klauspost/compress":       {"internal/intake"},
 	"github.com/prometheus/client_golang": {"internal/serve"},
 	"github.com/spf13/cobra":              {"cmd/daybook"},
@@ -46,6 +46,16 @@ func TestOutsideModulesHaveOwners(t *testing.T) {
 		}
 		if !slices.ContainsFunc(ownersOf(i.path), within(i.from)) {
 			t.Errorf("%s imports %s, which belongs to %q: use what its owner offers, or change this table and say why", i.file, i.path, ownersOf(i.path))
+		}
+	}
+}
+
+// Technologies are at the leaves: every other room gets sinks, and knows no
+// name of one.
+func TestOnlyServeKnowsWhatSinksAreMadeOf(t *testing.T) {
+	for _, i := range imports(t) {
+		if within(i.path)("daybook.dev/sink") && i.from != "internal/serve" && !i.test {
+			t.Errorf("%s imports %s: let serve hand it what it needs", i.file, i.path)
 		}
 	}
 }

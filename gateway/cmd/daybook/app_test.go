@@ -63,7 +63,7 @@ func TestWrongUsageIsAnsweredWithTheReasonTheUsageAndStatus2(t *testing.T) {
 		"check --ingest-listen 8080":     `"8080" is not an address such as 127.0.0.1:8080`,
 		"check --limits-memory 0":        "must be above zero (leave it out for the default, 256MiB)",
 		"check --allow-anonymous=mayhap": "must be true or false",
-		"check --store spanner":          "not available in this version",
+		"check --test-event":             "--test-event is for --destinations",
 	} {
 		if status := c.run(strings.Fields(line)...); status != exitUsage {
 			t.Errorf("%s: status %d, want %d", line, status, exitUsage)
@@ -80,13 +80,13 @@ func TestWrongUsageIsAnsweredWithTheReasonTheUsageAndStatus2(t *testing.T) {
 
 func TestAWrongConfigurationIsAFailureAndSaysWhereEachMistakeIs(t *testing.T) {
 	c := newConsole(t, map[string]string{"DAYBOOK_LIMITS_BATCH": "many"})
-	c.write("daybook.yaml", "data: x\ningets:\n  listen: a\ndestinations: {}\n")
+	c.write("daybook.yaml", "data: x\ningets:\n  listen: a\nrules: []\n")
 	for _, command := range []string{"serve", "config print", "tail"} {
 		if status := c.run(strings.Fields(command)...); status != exitFailed {
 			t.Errorf("%s: status %d, want %d", command, status, exitFailed)
 		}
 		want := "daybook: daybook.yaml: ingets: unknown key at line 2, column 1; did you mean ingest?\n" +
-			"daybook: daybook.yaml:4:1: destinations: not available in this version\n"
+			"daybook: daybook.yaml:4:1: rules: not available in this version\n"
 		if c.stderr.String() != want {
 			t.Errorf("%s: printed\n%swant\n%s", command, &c.stderr, want)
 		}
@@ -173,8 +173,8 @@ func TestCheckRemarksOnVariablesThatNobodyReads(t *testing.T) {
 	}
 	slices.Sort(remarks)
 	want := []string{
-		"ok       environment   DAYBOOK_FAVOURITE_COLOUR is set and is no key of the configuration\n",
-		"ok       environment   DAYBOOK_INGEST_LISEN is set and is no key of the configuration; did you mean DAYBOOK_INGEST_LISTEN?\n",
+		"ok       environment          DAYBOOK_FAVOURITE_COLOUR is set and is no key of the configuration\n",
+		"ok       environment          DAYBOOK_INGEST_LISEN is set and is no key of the configuration; did you mean DAYBOOK_INGEST_LISTEN?\n",
 	}
 	if !slices.Equal(remarks, want) {
 		t.Errorf("remarks %q, want %q", remarks, want)

@@ -14,20 +14,37 @@ func newCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Say what serve would do, and what stands in its way",
-		Long:  "Say what serve would do with this configuration, and what stands in its way. Exit status 1 means that there are problems.",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context()) },
+		Long: "Say what serve would do with this configuration, and what stands in its way. Exit status 1 means that there are problems.\n\n" +
+			"With --destinations the destinations themselves are asked: can they be reached, and do they have the table or topic they need.\n" +
+			"What is missing is printed as the statements that make it.",
+		Example: "  daybook check\n  daybook check --destinations\n  daybook check --destinations --test-event",
+		Args:    cobra.NoArgs,
+	}
+	var o checkOptions
+	cmd.Flags().BoolVar(&o.destinations, "destinations", false, "ask the destinations, too")
+	cmd.Flags().BoolVar(&o.testEvent, "test-event", false, "write an event named daybook-check to each of them")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.testEvent && !o.destinations {
+			return wrongUsage("--test-event is for --destinations")
+		}
+		return a.check(cmd.Context(), o)
 	}
 	a.configFlags(cmd)
 	return cmd
 }
 
-func (a *app) check(ctx context.Context) error {
+// checkOptions are the flags of check that are no keys.
+type checkOptions struct{ destinations, testEvent bool }
+
+func (a *app) check(ctx context.Context, o checkOptions) error {
 	var findings []serve.Finding
 	if c, from, err := a.config(); err != nil {
 		findings = []serve.Finding{{Check: "configuration", Detail: err.Error()}}
 	} else {
 		findings = serve.Check(ctx, c, from, serve.EphemeralDisk(a.env))
+		if o.destinations {
+			findings = append(findings, serve.CheckDestinations(ctx, c, from, o.testEvent)...)
+		}
 	}
 	findings = append(findings, serve.CheckVariables(a.environ)...)
 	problems := 0
@@ -54,6 +71,6 @@ func (a *app) printFinding(f serve.Finding) error {
 	if !f.OK {
 		verdict = "PROBLEM"
 	}
-	_, err := fmt.Fprintf(a.stdout, "%-8s %-13s %s\n", verdict, f.Check, f.Detail)
+	_, err := fmt.Fprintf(a.stdout, "%-8s %-20s %s\n", verdict, f.Check, f.Detail)
 	return err
 }

@@ -28,7 +28,7 @@ Try in another terminal:
   %s send%s hello plan=pro
   %s tail%s --from start
 
-`, b.Version, g.IngestURL(), c.WhoMaySend(), g.OperationsURL(), c.WhoMayRead(), c.Data, diskLine(c.Data, g.Durability()), serve.Delivery,
+`, b.Version, g.IngestURL(), c.WhoMaySend(), g.OperationsURL(), c.WhoMayRead(), c.Data, diskLine(c.Data, g.Durability()), strings.Join(g.Config().Deliveries(), "\n              "),
 		a.program, send, a.program, tail)
 }
 

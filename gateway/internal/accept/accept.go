@@ -32,7 +32,12 @@ type Accepter struct {
 	Instance string // name of this gateway, in every record
 
 	// Destinations are tried while callers wait, where their protocol says so.
+	// Their names differ.
 	Destinations []Destination
+
+	// AlwaysWait lets the callers of every protocol wait for the Destinations:
+	// where the store cannot be followed, nobody else would deliver to them.
+	AlwaysWait bool
 
 	// Forwarded is told what came of each attempt, for logs; no error means that
 	// the destination took the event. Nil means nobody is. It must not keep the
@@ -58,7 +63,7 @@ func (a *Accepter) Accept(ctx context.Context, b Batch) []daybook.Outcome {
 	if len(records) > 0 {
 		receipts, err := a.Store.Append(ctx, records)
 		stored := a.settle(outcomes, records, indexes, receipts, err)
-		if b.Wait && len(stored) > 0 && len(a.Destinations) > 0 {
+		if len(stored) > 0 {
 			a.forward(ctx, stored, outcomes)
 		}
 	}
@@ -81,6 +86,9 @@ func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) (records []store.R
 			continue
 		}
 		record.Caller, record.Protocol, record.Instance = b.Caller.Name, b.Protocol, a.Instance
+		if b.Wait || a.AlwaysWait {
+			record.Awaited = a.awaited(&record)
+		}
 		records = append(records, record)
 		indexes = append(indexes, i)
 	}
@@ -88,7 +96,7 @@ func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) (records []store.R
 }
 
 // settle writes what the store decided into the outcomes and returns the events
-// that this batch stored. Without receipts nothing was stored, and every record
+// that this batch stored and that are awaited somewhere. Without receipts nothing was stored, and every record
 // failed with the store's error.
 func (a *Accepter) settle(outcomes []daybook.Outcome, records []store.Record, indexes []int, receipts []store.Receipt, err error) (stored []fresh) {
 	durability := a.Store.Durability()
@@ -98,7 +106,7 @@ func (a *Accepter) settle(outcomes []daybook.Outcome, records []store.Record, in
 			continue
 		}
 		outcomes[i] = outcomeOf(receipts[n], i, durability)
-		if receipts[n].Status == daybook.Stored && len(a.Destinations) > 0 {
+		if receipts[n].Status == daybook.Stored && len(records[n].Awaited) > 0 {
 			stored = append(stored, fresh{index: i, record: &records[n], position: receipts[n].Position})
 		}
 	}

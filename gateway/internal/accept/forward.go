@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,10 @@ type Destination struct {
 	// Wants reports whether the destination is to get the record. Nil means
 	// every record.
 	Wants func(*store.Record) bool
+
+	// Shape leaves of an event what the destination is to get. Nil means that
+	// it gets everything.
+	Shape func(*daybook.Event)
 }
 
 const (
@@ -44,6 +49,18 @@ type fresh struct {
 	index    int // in the batch
 	record   *store.Record
 	position store.Position
+}
+
+// awaited names the destinations that r will be tried with. The record keeps
+// them, so that whoever follows the store can tell an attempt that a crash cut
+// off from one that was never made.
+func (a *Accepter) awaited(r *store.Record) (names []string) {
+	for i := range a.Destinations {
+		if d := &a.Destinations[i]; d.Wants == nil || d.Wants(r) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }
 
 // forward tries the destinations with the fresh events, all at once, and writes
@@ -97,14 +114,15 @@ func unsettled(records int, receipts []store.Receipt, err error) (lost int, why 
 	return lost, why
 }
 
-// try writes the events the destination wants, once, within its patience. The
-// caller going away does not end the attempt: its result is recorded either way.
+// try writes the events that await the destination, once, within its patience.
+// The caller going away does not end the attempt: its result is recorded either
+// way.
 func (d *Destination) try(ctx context.Context, events []fresh) []settlement {
 	var wanted []daybook.Event
 	var settled []settlement
 	for _, e := range events {
-		if d.Wants == nil || d.Wants(e.record) {
-			wanted = append(wanted, e.record.Event)
+		if slices.Contains(e.record.Awaited, d.Name) {
+			wanted = append(wanted, d.shaped(e.record))
 			settled = append(settled, settlement{fresh: e, destination: d.Name})
 		}
 	}
@@ -115,6 +133,15 @@ func (d *Destination) try(ctx context.Context, events []fresh) []settlement {
 	defer cancel()
 	apply(d.write(bounded, wanted), settled)
 	return settled
+}
+
+// shaped is what the destination gets of a record.
+func (d *Destination) shaped(r *store.Record) daybook.Event {
+	event := r.Outgoing()
+	if d.Shape != nil {
+		d.Shape(&event)
+	}
+	return event
 }
 
 // write is the sink's Write. A panic in a destination's code is that

@@ -39,6 +39,11 @@ func (f cursorFiles) name(destination, suffix string) string {
 	return filepath.Join(f.dir, destination+suffix)
 }
 
+// CursorFile is where the cursor of a destination is kept, in a data directory.
+func CursorFile(data, destination string) string {
+	return cursorFiles{dir: filepath.Join(data, folder)}.name(destination, cursorSuffix)
+}
+
 // encode returns the content of a cursor's file: a line with magic, version,
 // length and check, then the cursor as JSON.
 func (c *cursor) encode() ([]byte, error) {

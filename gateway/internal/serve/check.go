@@ -30,16 +30,13 @@ func Check(ctx context.Context, c Config, from Origins, ephemeral string) []Find
 		checkData(c, ephemeral),
 		checkRetention(c),
 		checkEvidence(c),
-		{"delivery", true, Delivery},
 	}
+	findings = append(findings, checkDelivery(c, from)...)
 	for _, problem := range c.Problems(from) {
 		findings = append(findings, Finding{"rules", false, problem.Error()})
 	}
 	return findings
 }
-
-// Delivery says where events go from here, in this version.
-const Delivery = "nowhere yet: events are kept in the journal"
 
 // WhoMaySend says it in a sentence's end.
 func (c Config) WhoMaySend() string {

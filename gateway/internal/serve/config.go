@@ -15,7 +15,7 @@ type Config struct {
 	Operations Operations
 
 	Data  string `default:"./daybook-data" usage:"directory that holds the journal"`
-	Store string `default:"journal" words:"journal" usage:"where events are kept"`
+	Store string `default:"journal" usage:"where events are kept: journal, or the name of a destination that confirms writes"`
 
 	AllowAnonymous bool   `default:"false" usage:"let callers in that prove nothing, also from other machines"`
 	AllowEphemeral bool   `default:"false" usage:"keep events on a disk that is memory; every answer then says memory"`
@@ -26,7 +26,13 @@ type Config struct {
 	Limits  Limits
 	Log     Log
 	Stop    Stop
+
+	DeadLetters  string        `usage:"destination that gets what can never be delivered, where the store is no journal"`
+	Destinations []Destination `key:"-"` // in the order of the file
 }
+
+// journalStore is the store that is no destination.
+const journalStore = "journal"
 
 // Ingest is the listener that receives events.
 type Ingest struct {
@@ -97,6 +103,11 @@ func (c Config) withDefaults() Config {
 	for _, k := range Keys() {
 		k.setDefault(&c)
 	}
+	destinations := make([]Destination, len(c.Destinations))
+	for i, d := range c.Destinations {
+		destinations[i] = d.withDefaults()
+	}
+	c.Destinations = destinations
 	if c.Instance == "" {
 		c.Instance = hostName()
 	}

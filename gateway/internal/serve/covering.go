@@ -17,10 +17,11 @@ const evidenceFollower = "tamper evidence"
 
 // followers names who holds records in the journal.
 func (g *Gateway) followers() []string {
-	if g.config.Journal.TamperEvidence == "" {
-		return nil
+	names := g.destinationNames()
+	if g.config.Journal.TamperEvidence != "" {
+		names = append(names, evidenceFollower)
 	}
-	return []string{evidenceFollower}
+	return names
 }
 
 // openEvidence prepares the tamper evidence, where there is to be one. A key
@@ -29,7 +30,7 @@ func (g *Gateway) followers() []string {
 // the gateway serves without and says so.
 func (g *Gateway) openEvidence() error {
 	file := g.config.Journal.TamperEvidence
-	if file == "" {
+	if file == "" || g.journal == nil {
 		return nil
 	}
 	key, err := readEvidenceKey(file)

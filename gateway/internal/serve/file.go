@@ -3,7 +3,6 @@ package serve
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -20,33 +19,36 @@ type fileValue struct {
 
 // later lists the keys of Daybook's design that this version does not have, so
 // that they are not taken for misspellings. A name stands for all below it.
-var later = []string{
-	"callers", "destinations", "redact", "rules", "schemas", "settings", "dead_letters",
-}
+var later = []string{"callers", "redact", "rules", "schemas", "settings"}
 
 // maxFileBytes is far above any real configuration. The parser's time grows with
 // the square of some files, and a mistaken path must not keep it for minutes.
 const maxFileBytes = 64 << 10
 
-// parseFile returns the values of a YAML file by key name. It knows only
-// mappings of plain values: that is all a configuration needs, and each value
-// then has one place.
-func parseFile(name string, text []byte, expand expander) (map[string]fileValue, error) {
+// A fileContent is what a configuration file says.
+type fileContent struct {
+	values       map[string]fileValue // by key name
+	destinations []fileDestination    // in the order of the file
+}
+
+// parseFile reads a YAML file. It knows only mappings of plain values: that is
+// all a configuration needs, and each value then has one place.
+func parseFile(name string, text []byte, expand expander) (fileContent, error) {
 	if len(text) > maxFileBytes {
-		return nil, fmt.Errorf("%s: is larger than 64 KiB, which is no configuration", name)
+		return fileContent{}, fmt.Errorf("%s: is larger than 64 KiB, which is no configuration", name)
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return nil, syntaxError(name, err)
+		return fileContent{}, syntaxError(name, err)
 	}
-	r := fileReader{name: name, expand: expand, values: map[string]fileValue{}}
+	r := fileReader{name: name, expand: expand, keys: Keys(), values: map[string]fileValue{}}
 	if len(file.Docs) > 1 {
-		return nil, fmt.Errorf("%s: holds %d documents, must be one", name, len(file.Docs))
+		return fileContent{}, fmt.Errorf("%s: holds %d documents, must be one", name, len(file.Docs))
 	}
 	for _, doc := range file.Docs {
 		r.section("", doc.Body)
 	}
-	return r.values, errors.Join(r.problems...)
+	return fileContent{r.values, r.destinations}, errors.Join(r.problems...)
 }
 
 func syntaxError(name string, err error) error {
@@ -58,12 +60,17 @@ func syntaxError(name string, err error) error {
 	return fmt.Errorf("%s:%d:%d: %s", name, at.Line, at.Column, syntax.GetMessage())
 }
 
-// A fileReader walks the parsed file and collects values and problems.
+// A fileReader walks the parsed file, or one destination in it, and collects
+// values and problems.
 type fileReader struct {
-	name     string
-	expand   expander
-	values   map[string]fileValue
-	problems []error
+	name   string
+	expand expander
+	keys   keyTable
+	below  string // what problems put before a key, such as "destinations.hook."
+
+	values       map[string]fileValue
+	destinations []fileDestination
+	problems     []error
 }
 
 // section reads the mapping of the keys that begin with prefix.
@@ -77,7 +84,7 @@ func (r *fileReader) section(prefix string, node ast.Node) {
 	case *ast.MappingValueNode:
 		r.entry(prefix, n)
 	default:
-		r.problem(node, "%s", strings.TrimPrefix(strings.TrimSuffix(prefix, ".")+": must hold keys such as "+example(prefix), ": "))
+		r.problem(node, "%s", strings.TrimPrefix(strings.TrimSuffix(r.below+prefix, ".")+": must hold keys such as "+r.keys.example(prefix), ": "))
 	}
 }
 
@@ -85,21 +92,24 @@ func (r *fileReader) section(prefix string, node ast.Node) {
 func (r *fileReader) entry(prefix string, entry *ast.MappingValueNode) {
 	name := entry.Key.GetToken().Value
 	key := prefix + name
+	known, ok := r.keys.find(key)
 	switch {
 	case strings.Contains(name, "."):
 		r.unknown(key, entry.Key)
-	case isKey(key):
-		r.value(key, entry.Value)
-	case isSection(key):
+	case ok:
+		r.value(known, entry.Value)
+	case r.keys.isSection(key):
 		r.section(key+".", entry.Value)
-	case isLater(key):
+	case r.below == "" && key == destinationsKey:
+		r.readDestinations(entry.Value)
+	case r.below == "" && slices.Contains(later, key):
 		r.problem(entry.Key, "%s: not available in this version", key)
 	default:
 		r.unknown(key, entry.Key)
 	}
 }
 
-func (r *fileReader) value(key string, node ast.Node) {
+func (r *fileReader) value(key Key, node ast.Node) {
 	text, err := valueText(key, node)
 	if errors.Is(err, errNull) {
 		return
@@ -108,21 +118,25 @@ func (r *fileReader) value(key string, node ast.Node) {
 		text, err = r.expand.text(text)
 	}
 	if err != nil {
-		r.problem(node, "%s: %w", key, err)
+		r.problem(node, "%s: %w", r.below+key.Name, err)
 		return
 	}
-	r.values[key] = fileValue{text: text, at: r.place(node)}
+	r.values[key.Name] = fileValue{text: text, at: r.place(node)}
 }
 
 func (r *fileReader) unknown(key string, node ast.Node) {
 	at := node.GetToken().Position
 	hint := ""
-	if near := nearestKey(key); near == key {
+	var others []string
+	if r.below == "" {
+		others = append(others, destinationsKey)
+	}
+	if near := r.keys.nearest(key, others...); near == key {
 		hint = "; keys nest: write " + strings.ReplaceAll(key, ".", ": ")
 	} else if near != "" {
 		hint = "; did you mean " + near + "?"
 	}
-	r.problems = append(r.problems, fmt.Errorf("%s: %s: unknown key at line %d, column %d%s", r.name, key, at.Line, at.Column, hint))
+	r.problems = append(r.problems, fmt.Errorf("%s: %s: unknown key at line %d, column %d%s", r.name, r.below+key, at.Line, at.Column, hint))
 }
 
 func (r *fileReader) problem(node ast.Node, format string, args ...any) {
@@ -157,9 +171,9 @@ func scalarText(node ast.Node) (string, error) {
 
 // valueText returns the value of a key. A list is the one text that flags and
 // the environment have for it: separated by commas.
-func valueText(key string, node ast.Node) (string, error) {
+func valueText(key Key, node ast.Node) (string, error) {
 	list, ok := node.(*ast.SequenceNode)
-	if !ok || !isList(key) {
+	if !ok || !key.takesList() {
 		return scalarText(node)
 	}
 	texts := make([]string, len(list.Values))
@@ -180,31 +194,4 @@ func quotable(node ast.Node) bool {
 		return true
 	}
 	return false
-}
-
-func isKey(name string) bool {
-	return slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name })
-}
-
-// isList reports whether the values of a key may stand in a list.
-func isList(name string) bool {
-	return slices.ContainsFunc(Keys(), func(k Key) bool {
-		return k.Name == name && (k.typ == reflect.TypeFor[Networks]() || k.typ == reflect.TypeFor[Identities]())
-	})
-}
-
-func isSection(name string) bool {
-	return slices.ContainsFunc(Keys(), func(k Key) bool { return strings.HasPrefix(k.Name, name+".") })
-}
-
-func isLater(name string) bool { return slices.Contains(later, name) }
-
-// example returns a key below prefix.
-func example(prefix string) string {
-	for _, k := range Keys() {
-		if rest, ok := strings.CutPrefix(k.Name, prefix); ok {
-			return rest
-		}
-	}
-	return ""
 }

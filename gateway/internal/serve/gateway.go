@@ -18,6 +18,7 @@ import (
 	"daybook.dev/gateway/internal/intake/plainhttp"
 	"daybook.dev/gateway/internal/intake/rpcinfo"
 	"daybook.dev/gateway/internal/operations"
+	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/evidence"
 	"daybook.dev/gateway/internal/store/journal"
 )
@@ -27,22 +28,31 @@ import (
 //
 //	ingest listener                     operations listener
 //	      │                                     │
-//	/health /ready  POST /v1/events     /health /ready /version /metrics /v1/tail
+//	/health /ready  POST /v1/events     /health /ready /version /metrics /v1/tail …
 //	gRPC health     LogEvent               │                       │        │
 //	      │               │                │                       │        │
 //	      │        plainhttp, logevent     │                    metrics     │
 //	      │               │                │                       ▲        │
-//	      │        accept.Accepter ── observe ── batchLog, metrics ┘        │
-//	      │               │                │                                │
+//	      │        accept.Accepter ── observe ── batchLog, metrics ┤        │
+//	      │               │      │         │                       │        │
+//	      │               │      │     following: deliver, dead letters,    │
+//	      │               │      │     replays, ledger                      │
+//	      │               │      │         │                                │
 //	      └─ ready ── journal.Journal ─────┴────────────────────────────────┘
+//	                  or store/direct│     │
+//	                      │      │   │     │
+//	                      └── destinations: sinks
 type Gateway struct {
 	config  Config // complete
 	log     *slog.Logger
 	events  *slog.Logger // lines about single events
 	metrics *metrics
-	journal *journal.Journal
 
-	evidence *evidence.Log // nil = what is stored is not covered
+	destinations []*opened        // in the order of the configuration
+	store        store.Store      // the journal, or one of the destinations
+	journal      *journal.Journal // nil = a destination is the store
+	evidence     *evidence.Log    // nil = what is stored is not covered
+	follow       *following       // nil = there is nothing to follow
 
 	ingest     *listener
 	operations *listener // nil = on the ingest port
@@ -68,8 +78,8 @@ type Options struct {
 	From Origins
 }
 
-// Open opens the parts of a gateway in order: journal, evidence, accept, intakes,
-// operations, listeners. Nil means that both ports are bound and that Run can
+// Open opens the parts of a gateway in order: destinations, store, evidence, what
+// follows the store, accept, intakes, operations, listeners. Nil means that both ports are bound and that Run can
 // serve them; after an error nothing is left open.
 func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
 	c = c.withDefaults()
@@ -79,16 +89,48 @@ func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
 	g := &Gateway{config: c, log: orDiscard(o.Log), events: orDiscard(o.Events), metrics: newMetrics(o.Build)}
 	g.stopNow, g.endPatience = context.WithCancel(context.Background())
 	g.streams, g.endStreams = context.WithCancel(context.Background())
-	if err := g.openJournal(ctx, o.Ephemeral); err != nil {
-		return nil, err
-	}
-	if err := g.openEvidence(); err != nil {
-		return nil, errors.Join(err, g.journal.Close(ctx))
-	}
-	if err := g.listen(ctx, g.intakes(g.accepter()), g.operationsRoutes(o.Build)); err != nil {
-		return nil, errors.Join(err, g.journal.Close(ctx))
+	if err := g.open(ctx, o); err != nil {
+		return nil, errors.Join(err, g.release(ctx))
 	}
 	return g, nil
+}
+
+// open opens the parts in order. After an error, release closes those that are
+// open.
+func (g *Gateway) open(ctx context.Context, o Options) (err error) {
+	own := opening{instance: g.config.Instance, truncated: g.metrics.countTruncated}
+	if g.destinations, err = openDestinations(ctx, g.config, o.From, own); err != nil {
+		return err
+	}
+	g.migrate(ctx)
+	if err := g.openStore(ctx, o.Ephemeral); err != nil {
+		return err
+	}
+	if err := g.openEvidence(); err != nil {
+		return err
+	}
+	if err := g.openFollowing(ctx); err != nil {
+		return err
+	}
+	routes, err := g.operationsRoutes(o.Build)
+	if err != nil {
+		return err
+	}
+	return g.listen(ctx, g.intakes(g.accepter()), routes)
+}
+
+// release closes what is open of a gateway that does not serve, the last part
+// first.
+func (g *Gateway) release(ctx context.Context) error {
+	var problems []error
+	if g.follow != nil {
+		problems = append(problems, g.follow.close(ctx))
+	}
+	if g.store != nil {
+		problems = append(problems, g.store.Close(ctx))
+	}
+	problems = append(problems, closeDestinations(ctx, g.destinations))
+	return errors.Join(problems...)
 }
 
 func orDiscard(log *slog.Logger) *slog.Logger {
@@ -96,6 +138,16 @@ func orDiscard(log *slog.Logger) *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return log
+}
+
+// openStore opens the journal, or makes a store of the destination that is to be
+// one.
+func (g *Gateway) openStore(ctx context.Context, ephemeral string) error {
+	if _, ok := g.config.direct(); ok {
+		g.openDirect()
+		return nil
+	}
+	return g.openJournal(ctx, ephemeral)
 }
 
 func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
@@ -120,7 +172,7 @@ func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
 	if err != nil {
 		return err
 	}
-	g.journal = j
+	g.journal, g.store = j, j
 	g.metrics.registry.MustRegister(journalStats{stats: j.Stats, now: time.Now})
 	return nil
 }
@@ -129,19 +181,36 @@ func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
 func (g *Gateway) accepter() *accept.Accepter {
 	batches, events := newBatchLog(g.log, g.config.Log), newEventLog(g.events, g.config.Log)
 	return &accept.Accepter{
-		Admit:    &admit.Admitter{Limits: admit.Limits{EventBytes: int(g.config.Limits.Event)}},
-		Store:    g.journal,
-		Instance: g.config.Instance,
+		Admit:        &admit.Admitter{Limits: admit.Limits{EventBytes: int(g.config.Limits.Event)}},
+		Store:        g.store,
+		Instance:     g.config.Instance,
+		Destinations: g.awaited(),
+		AlwaysWait:   g.journal == nil,
 		Observe: func(b accept.Batch, outcomes []daybook.Outcome) {
 			g.metrics.count(b, outcomes)
+			g.follow.observe(b, outcomes)
 			batches.observe(b, outcomes)
 			events.observe(b, outcomes)
 		},
-		Forwarded: events.forwarded,
+		Forwarded: func(r *store.Record, destination string, err error) {
+			g.metrics.countForward(destination, err)
+			events.forwarded(r, destination, err)
+		},
 		Unsettled: func(attempts int, err error) {
 			g.log.Error("what destinations said could not be stored", "attempts", attempts, "err", err)
 		},
 	}
+}
+
+// awaited lists the destinations that callers wait for.
+func (g *Gateway) awaited() []accept.Destination {
+	var all []accept.Destination
+	for _, d := range g.destinations {
+		if d.Wait && d.Name != g.config.Store {
+			all = append(all, d.awaited())
+		}
+	}
+	return all
 }
 
 // intakes returns the routes of the protocols. They share one budget for what
@@ -154,7 +223,7 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 
 	routes := http.NewServeMux()
 	routes.Handle(plainhttp.Path, g.metrics.timed(plainhttp.Protocol, &plainhttp.Handler{
-		Accept: a.Accept, Body: body, Durability: g.journal.Durability(), MaxEvents: limits.Batch,
+		Accept: a.Accept, Body: body, Durability: g.store.Durability(), MaxEvents: limits.Batch,
 		Report: g.metrics.countClientDrops, Refused: g.refused,
 	}))
 	routes.Handle(logevent.Path, g.metrics.timed(logevent.Protocol, g.logEvents(a, budget)))
@@ -166,7 +235,7 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 func (g *Gateway) logEvents(a *accept.Accepter, budget *intake.Budget) http.Handler {
 	trust := g.config.Ingest.TrustHeaders
 	service := &logevent.Service{
-		Accept: a.Accept, Budget: budget, Durability: g.journal.Durability(), Refused: g.refused,
+		Accept: a.Accept, Budget: budget, Durability: g.store.Durability(), Refused: g.refused,
 		Trust: caller.TrustHeaders{Email: trust.Email, ID: trust.ID, From: trust.From.prefixes()},
 	}
 	return service.Handler()
@@ -178,18 +247,38 @@ func (g *Gateway) refused(r intake.Refusal) {
 	logRefused(g.log, g.events, r)
 }
 
-func (g *Gateway) operationsRoutes(b Build) http.Handler {
-	guard := operations.Guard{Host: g.config.Operations.Listen.ownHost(), Token: string(g.config.Operations.Token)}
-	return operations.New(operations.Options{
+func (g *Gateway) operationsRoutes(b Build) (http.Handler, error) {
+	guard, err := g.guard()
+	if err != nil {
+		return nil, err
+	}
+	o := operations.Options{
 		Ready:   g.ready,
-		Events:  g.journal,
-		Store:   storeName(g.journal.Life()),
 		Streams: g.streams,
 		Failed:  func(err error) { g.log.Error("tail cannot read the journal", "err", err) },
 		Metrics: g.metrics.handler(),
 		Version: b,
 		Guard:   guard,
-	})
+	}
+	if g.journal != nil {
+		o.Events, o.Store = g.journal, storeName(g.journal.Life())
+	} else {
+		o.Direct = g.config.Store
+	}
+	g.follow.routes(&o)
+	return operations.New(o), nil
+}
+
+// guard decides who may read and who may change. Without a token of the
+// operator's own, changes take one that only readers of the data directory know.
+func (g *Gateway) guard() (operations.Guard, error) {
+	guard := operations.Guard{Host: g.config.Operations.Listen.ownHost(), Token: string(g.config.Operations.Token)}
+	if guard.Token != "" || g.journal == nil {
+		return guard, nil
+	}
+	var err error
+	guard.Changes, err = operations.TokenFile(g.config.Data)
+	return guard, err
 }
 
 // storeName tells a journal, and each life of it, from others. It is part of ids
@@ -199,14 +288,14 @@ func storeName(id string, epoch uint64) string { return fmt.Sprintf("%.8s.%d", i
 var errStopping = errors.New("the gateway is stopping")
 
 // Durability is what an OK of this gateway rests on.
-func (g *Gateway) Durability() daybook.Durability { return g.journal.Durability() }
+func (g *Gateway) Durability() daybook.Durability { return g.store.Durability() }
 
 // ready returns nil when an event could be stored now.
 func (g *Gateway) ready(ctx context.Context) error {
 	if g.stopping.Load() {
 		return errStopping
 	}
-	return g.journal.Ready(ctx)
+	return g.store.Ready(ctx)
 }
 
 // EphemeralDisk says why the platform's disk is memory, or "" when it is not

@@ -10,7 +10,8 @@ import (
 )
 
 // A Key is one thing an operator can set. Its three spellings derive from the
-// names of the fields of [Config].
+// names of the fields of [Config]; a key of a destination has only that of the
+// file.
 type Key struct {
 	Name    string // "ingest.listen", as in the file
 	Usage   string
@@ -18,17 +19,22 @@ type Key struct {
 
 	words []string // what a text may be; empty = anything
 	or    string   // a word that is accepted besides what the type reads
-	field []int    // path of the field in Config
+	field []int    // path of the field in the struct that has the key
 	typ   reflect.Type
 }
 
-// Keys lists every key of [Config], in the order of its fields.
+// Keys lists every key of [Config], in the order of its fields, but for those of
+// the destinations.
 func Keys() []Key { return keysOf(reflect.TypeFor[Config](), "", nil) }
 
-func keysOf(t reflect.Type, prefix string, path []int) []Key {
-	var keys []Key
+// keysOf lists the keys of a struct. A field tagged key:"-" is none.
+func keysOf(t reflect.Type, prefix string, path []int) keyTable {
+	var keys keyTable
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Tag.Get("key") == "-" {
+			continue
+		}
 		name := prefix + snake(f.Name)
 		field := append(slices.Clone(path), i)
 		if f.Type.Kind() == reflect.Struct {
@@ -79,8 +85,10 @@ func (k Key) Type() string {
 		return "networks"
 	case reflect.TypeFor[Percent]():
 		return "percent"
-	case reflect.TypeFor[Identities]():
+	case reflect.TypeFor[Identities](), reflect.TypeFor[List]():
 		return "list"
+	case reflect.TypeFor[Start]():
+		return "start|now|time"
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
 	}
@@ -99,39 +107,43 @@ func (k Key) Check(text string) error {
 	return err
 }
 
-// set stores text in the key's field of c.
-func (k Key) set(c *Config, text string) error {
+// set stores text in the key's field of target, a pointer to its struct.
+func (k Key) set(target any, text string) error {
 	v, err := k.parse(text)
 	if err != nil {
 		return err
 	}
-	k.in(c).Set(v)
+	k.in(target).Set(v)
 	return nil
 }
 
-// setDefault stores the key's default in c when nothing else is there.
-func (k Key) setDefault(c *Config) {
-	if k.Default == "" || !k.in(c).IsZero() {
+// setDefault stores the key's default in target when nothing else is there.
+func (k Key) setDefault(target any) {
+	if k.Default == "" || !k.in(target).IsZero() {
 		return
 	}
 	v, err := k.convert(k.Default)
 	if err != nil {
 		panic("serve: default of " + k.Name + ": " + err.Error())
 	}
-	k.in(c).Set(v)
+	k.in(target).Set(v)
 }
 
 // Text returns the key's value in c as its parser reads it; a secret is
 // masked.
-func (k Key) Text(c Config) string {
-	v := k.in(&c).Interface()
+func (k Key) Text(c Config) string { return k.text(&c) }
+
+func (k Key) text(target any) string {
+	v := k.in(target).Interface()
 	if d, ok := v.(time.Duration); ok {
 		return durationText(d)
 	}
 	return fmt.Sprint(v)
 }
 
-func (k Key) in(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(k.field) }
+func (k Key) in(target any) reflect.Value {
+	return reflect.ValueOf(target).Elem().FieldByIndex(k.field)
+}
 
 // parse reads text as the type of the key's field. Zero is refused where it
 // would silently mean the default.
@@ -187,6 +199,10 @@ func convertTo(t reflect.Type, text string) (reflect.Value, error) {
 		v, err = parsePercent(text)
 	case reflect.TypeFor[Identities]():
 		v, err = parseIdentities(text)
+	case reflect.TypeFor[List]():
+		v, err = parseList(text)
+	case reflect.TypeFor[Start]():
+		v, err = parseStart(text)
 	case reflect.TypeFor[time.Duration]():
 		v, err = ParseDuration(text)
 	case reflect.TypeFor[bool]():

@@ -52,7 +52,7 @@ func Load(in Inputs) (Config, Origins, error) {
 	origins := Origins{}
 	var problems []error
 	for _, k := range Keys() {
-		text, from, ok := in.lookup(k, fromFile)
+		text, from, ok := in.lookup(k, fromFile.values)
 		if !ok {
 			continue
 		}
@@ -60,6 +60,11 @@ func Load(in Inputs) (Config, Origins, error) {
 		if err := k.set(&c, text); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %s: %w", from, k.Name, err))
 		}
+	}
+	for _, f := range fromFile.destinations {
+		d, wrong := f.destination(origins)
+		c.Destinations = append(c.Destinations, d)
+		problems = append(problems, wrong...)
 	}
 	if len(problems) > 0 {
 		return Config{}, nil, errors.Join(problems...)
@@ -96,17 +101,17 @@ func (in Inputs) env(name string) (string, bool) {
 
 // file reads the configuration file. A file that was named must exist; the
 // default one may be absent.
-func (in Inputs) file() (map[string]fileValue, error) {
+func (in Inputs) file() (fileContent, error) {
 	path := in.File
 	if path == "" {
 		path = DefaultFile
 	}
 	text, err := in.readFile(path)
 	if in.File == "" && errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return fileContent{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return fileContent{}, fmt.Errorf("configuration: %w", err)
 	}
 	return parseFile(path, text, expander{env: in.env, readFile: in.readFile})
 }

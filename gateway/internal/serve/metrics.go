@@ -10,6 +10,7 @@ import (
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/deliver"
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/store/journal"
 )
@@ -24,6 +25,9 @@ type metrics struct {
 	shed     *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
+	attempts *prometheus.CounterVec
+	writes   *prometheus.HistogramVec
+	cut      *prometheus.CounterVec
 	appends  prometheus.Histogram
 	syncs    prometheus.Histogram
 	groups   prometheus.Histogram
@@ -54,6 +58,15 @@ func newMetrics(b Build) *metrics {
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_client_dropped_total", Help: "Events that clients say they dropped before sending them.",
 		}, []string{"caller", "reason"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_destination_attempts_total", Help: "Writes to a destination, by what came of them.",
+		}, []string{"destination", "class"}),
+		writes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "daybook_destination_write_seconds", Help: "Time of one write to a destination.", Buckets: secondBuckets,
+		}, []string{"destination"}),
+		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_destination_truncated_total", Help: "Values cut because a destination takes no longer ones.",
+		}, []string{"destination", "field"}),
 		appends: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "daybook_store_append_seconds", Help: "Time of an append, waiting and sync included.", Buckets: secondBuckets,
 		}),
@@ -69,7 +82,7 @@ func newMetrics(b Build) *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.appends, m.syncs, m.groups, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.attempts, m.writes, m.cut, m.appends, m.syncs, m.groups, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -112,6 +125,22 @@ func (m *metrics) countRefused(r intake.Refusal) {
 // countClientDrops is told what a client reports to have dropped.
 func (m *metrics) countClientDrops(caller, reason string, events uint64) {
 	m.dropped.WithLabelValues(caller, reason).Add(float64(events))
+}
+
+// countAttempt is told of each write to a destination that is followed.
+func (m *metrics) countAttempt(destination string, _ int, class deliver.Class, took time.Duration) {
+	m.attempts.WithLabelValues(destination, class.String()).Inc()
+	m.writes.WithLabelValues(destination).Observe(took.Seconds())
+}
+
+// countForward is told what came of an attempt that a caller waited for.
+func (m *metrics) countForward(destination string, err error) {
+	m.attempts.WithLabelValues(destination, deliver.ClassOf(err).String()).Inc()
+}
+
+// countTruncated is told of values that did not fit a destination.
+func (m *metrics) countTruncated(destination, field string, n int) {
+	m.cut.WithLabelValues(destination, field).Add(float64(n))
 }
 
 // timed measures the requests of one protocol.

@@ -23,6 +23,13 @@ func (c Config) Settings(from Origins) []Setting {
 	for _, k := range Keys() {
 		settings = append(settings, Setting{Key: k.Name, Value: k.Text(c), From: from.Of(k.Name)})
 	}
+	for i := range c.Destinations {
+		d := &c.Destinations[i]
+		d.each(func(k Key, target any) {
+			name := d.key(k.Name)
+			settings = append(settings, Setting{Key: name, Value: k.text(target), From: from.Of(name)})
+		})
+	}
 	return settings
 }
 
@@ -31,29 +38,44 @@ func (c Config) Settings(from Origins) []Setting {
 // configuration, but for the secrets, which are masked.
 func (c Config) WriteYAML(w io.Writer, from Origins) error {
 	c = c.withDefaults()
-	var b strings.Builder
-	var open []string // the sections that the last line was in
+	var lines yamlLines
 	for _, k := range Keys() {
-		path := strings.Split(k.Name, ".")
-		sections, name := path[:len(path)-1], path[len(path)-1]
-		for depth, section := range sections {
-			if depth >= len(open) || !slices.Equal(open[:depth+1], sections[:depth+1]) {
-				fmt.Fprintf(&b, "%s%s:\n", indent(depth), section)
-			}
-		}
-		open = sections
-		fmt.Fprintf(&b, "%-42s # %s\n", indent(len(sections))+name+": "+k.yaml(c), from.Of(k.Name))
+		lines.add(k.Name, k.yaml(&c), from.Of(k.Name))
 	}
-	_, err := io.WriteString(w, b.String())
+	for i := range c.Destinations {
+		d := &c.Destinations[i]
+		d.each(func(k Key, target any) {
+			lines.add(d.key(k.Name), k.yaml(target), from.Of(d.key(k.Name)))
+		})
+	}
+	_, err := io.WriteString(w, lines.text.String())
 	return err
+}
+
+// yamlLines writes values below their sections.
+type yamlLines struct {
+	text strings.Builder
+	open []string // the sections that the last line was in
+}
+
+func (l *yamlLines) add(name, value, from string) {
+	path := strings.Split(name, ".")
+	sections, last := path[:len(path)-1], path[len(path)-1]
+	for depth, section := range sections {
+		if depth >= len(l.open) || !slices.Equal(l.open[:depth+1], sections[:depth+1]) {
+			fmt.Fprintf(&l.text, "%s%s:\n", indent(depth), section)
+		}
+	}
+	l.open = sections
+	fmt.Fprintf(&l.text, "%-42s # %s\n", indent(len(sections))+last+": "+value, from)
 }
 
 func indent(depth int) string { return strings.Repeat("  ", depth) }
 
 // yaml writes the value as it stands in a file: texts in quotes, with ${
 // escaped, everything else bare.
-func (k Key) yaml(c Config) string {
-	text := k.Text(c)
+func (k Key) yaml(target any) string {
+	text := k.text(target)
 	if k.typ.Kind() != reflect.String {
 		return text
 	}

@@ -20,7 +20,7 @@ func (c Config) Problems(from Origins) []error {
 			problems = append(problems, err)
 		}
 	}
-	return problems
+	return append(problems, destinationProblems(c, from)...)
 }
 
 // ingestReach: whoever can reach the port can write into the book.

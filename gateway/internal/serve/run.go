@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// closeWithin is how long the journal may take to close even when the time to
+// closeWithin is how long delivery and the store may take to close even when the time to
 // stop is over: more than a sync takes on a disk that works.
 const closeWithin = time.Second
 
@@ -19,6 +19,7 @@ const closeWithin = time.Second
 func (g *Gateway) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	covered := g.cover()
+	g.follow.run()
 	watched, endWatch := context.WithCancel(context.Background())
 	defer endWatch()
 	var serving sync.WaitGroup
@@ -59,8 +60,18 @@ func (g *Gateway) stop(covered func(left time.Duration)) error {
 	for _, l := range g.listeners() {
 		g.drain(ctx, l)
 	}
+	undelivered := g.stopDelivery(g.patience(begin))
 	covered(g.patience(begin))
-	return g.closeJournal(g.patience(begin))
+	return errors.Join(undelivered, g.closeStore(g.patience(begin)))
+}
+
+// stopDelivery lets the writes under way end. What is not delivered waits in the
+// journal for the next start, so that a destination which hangs costs the stop
+// no more than its time.
+func (g *Gateway) stopDelivery(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(g.stopNow, within)
+	defer cancel()
+	return g.follow.close(ctx)
 }
 
 // patience is the time that is left of a stop that began then, or a little more.
@@ -72,11 +83,14 @@ func (g *Gateway) patience(begin time.Time) time.Duration {
 	return max(left, closeWithin)
 }
 
-func (g *Gateway) closeJournal(within time.Duration) error {
+func (g *Gateway) closeStore(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	if err := g.journal.Close(ctx); err != nil {
+	if err := g.store.Close(ctx); err != nil {
 		return err
+	}
+	if err := closeDestinations(ctx, g.destinations); err != nil {
+		g.log.Warn("a destination did not close in time", "err", err)
 	}
 	g.log.Info("stopped")
 	return nil

@@ -124,6 +124,54 @@ func parseIdentities(text string) (Identities, error) {
 // idempotencyKey reports whether a key of the caller's identifies events too.
 func (i Identities) idempotencyKey() bool { return strings.Contains(string(i), idempotencyKey) }
 
+// List is texts in one, separated by commas.
+type List string
+
+func parseList(text string) (List, error) {
+	var items []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			return "", fmt.Errorf("%q has an empty item", text)
+		}
+		items = append(items, part)
+	}
+	return List(strings.Join(items, ",")), nil
+}
+
+// items returns the texts; none of an empty list.
+func (l List) items() []string {
+	if l == "" {
+		return nil
+	}
+	return strings.Split(string(l), ",")
+}
+
+// Start is where a destination begins that nothing was delivered to yet: the
+// oldest event kept, what arrives from now on, or what was received since a time.
+type Start string
+
+const (
+	fromStart Start = "start"
+	fromNow   Start = "now"
+)
+
+func parseStart(text string) (Start, error) {
+	if Start(text) == fromStart || Start(text) == fromNow {
+		return Start(text), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return "", fmt.Errorf("%q is not start, now or a time such as 2026-01-31T12:00:00Z", text)
+	}
+	return Start(t.UTC().Format(time.RFC3339Nano)), nil
+}
+
+// time is the time that s names, and false where it names none.
+func (s Start) time() (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339Nano, string(s))
+	return t, err == nil
+}
+
 // Secret is text that is masked wherever it is printed.
 type Secret string
 

@@ -1,0 +1,54 @@
+package serve
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"daybook.dev/gateway/internal/deliver"
+)
+
+// deliveryStats shows the state of delivery at each scrape. The counts are those
+// of the cursors: they survive a restart.
+type deliveryStats struct {
+	status func() []deliver.Status
+}
+
+var (
+	destinationEvents = prometheus.NewDesc("daybook_destination_events_total",
+		"Events that a destination is done with, by how they ended.", []string{"destination", "result"}, nil)
+	destinationQueued = prometheus.NewDesc("daybook_destination_queued_events",
+		"Events stored that a destination is not done with.", []string{"destination"}, nil)
+	destinationLag = prometheus.NewDesc("daybook_destination_lag_seconds",
+		"How long ago the oldest event was received that a destination is not done with.", []string{"destination"}, nil)
+	destinationOpen = prometheus.NewDesc("daybook_destination_breaker_open",
+		"1 while a destination fails and only probes are sent to it.", []string{"destination"}, nil)
+	destinationMisconfigured = prometheus.NewDesc("daybook_destination_misconfigured",
+		"1 while a destination takes nothing until a person acts.", []string{"destination"}, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (s deliveryStats) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{destinationEvents, destinationQueued, destinationLag, destinationOpen, destinationMisconfigured} {
+		to <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (s deliveryStats) Collect(to chan<- prometheus.Metric) {
+	now := time.Now()
+	for _, d := range s.status() {
+		for result, n := range map[string]uint64{
+			"delivered": d.Delivered, "dead": d.Dead, "filtered": d.Filtered, "evicted": d.Evicted,
+		} {
+			to <- prometheus.MustNewConstMetric(destinationEvents, prometheus.CounterValue, float64(n), d.Name, result)
+		}
+		gauge := func(desc *prometheus.Desc, value float64) {
+			to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, d.Name)
+		}
+		gauge(destinationQueued, float64(d.Queued))
+		gauge(destinationLag, d.Lag(now).Seconds())
+		gauge(destinationOpen, oneIf(d.State == deliver.StateOpen || d.State == deliver.StateRetrying))
+		gauge(destinationMisconfigured, oneIf(d.State == deliver.StateMisconfigured))
+	}
+}

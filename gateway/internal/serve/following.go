@@ -1,0 +1,122 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/deadletter"
+	"daybook.dev/gateway/internal/deliver"
+	"daybook.dev/gateway/internal/operations"
+	"daybook.dev/gateway/internal/replay"
+	"daybook.dev/gateway/internal/rule"
+	"daybook.dev/gateway/internal/store"
+)
+
+// following is everything that reads what the journal keeps: delivery, and those
+// who say what became of an event. Without a journal there is none of it; a nil
+// *following does nothing.
+type following struct {
+	engine  *deliver.Engine
+	letters *deadletter.Index
+	replays *replay.Replayer
+
+	running sync.WaitGroup
+	end     context.CancelFunc
+	failed  error // why the engine ended by itself; written before running is done
+}
+
+// openFollowing opens it. Nothing is delivered before run.
+func (g *Gateway) openFollowing(ctx context.Context) (err error) {
+	if g.journal == nil {
+		return nil
+	}
+	id, epoch := g.journal.Life()
+	f := &following{}
+	f.engine, err = deliver.Open(ctx, deliver.Options{
+		Store: g.journal, StoreID: id, Epoch: epoch, Dir: g.config.Data, Destinations: g.followed(), Log: g.log,
+		Observe: deliver.Observer{Attempt: g.metrics.countAttempt},
+	})
+	if err != nil {
+		return err
+	}
+	f.letters = deadletter.Open(deadletter.Options{
+		Data: g.config.Data, Store: storeName(id, epoch), Source: g.journal, Write: f.engine.Write, Log: g.log,
+	})
+	f.replays, err = replay.Open(replay.Options{
+		Data: g.config.Data, Source: g.journal, Write: f.engine.Write, Destinations: g.destinationNames(),
+		Wants: f.engine.Wants, Compile: compileWhere, Log: g.log,
+	})
+	if err != nil {
+		return errors.Join(err, f.engine.Close(ctx))
+	}
+	g.metrics.registry.MustRegister(deliveryStats{status: f.engine.Status})
+	g.follow = f
+	return nil
+}
+
+// followed lists the destinations that get their events from the journal.
+func (g *Gateway) followed() []deliver.Destination {
+	var all []deliver.Destination
+	for _, d := range g.destinations {
+		all = append(all, d.followed())
+	}
+	return all
+}
+
+func (g *Gateway) destinationNames() []string {
+	var names []string
+	for _, d := range g.destinations {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+// run begins to deliver.
+func (f *following) run() {
+	if f == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	f.end = cancel
+	f.running.Go(func() { f.failed = f.engine.Run(ctx) })
+	f.running.Go(func() { f.letters.Run(ctx) })
+	f.running.Go(func() { f.replays.Run(ctx) })
+}
+
+// close stops what run began. Writes under way have until ctx ends; what is not
+// delivered by then is delivered after the next start.
+func (f *following) close(ctx context.Context) error {
+	if f == nil {
+		return nil
+	}
+	err := f.engine.Close(ctx)
+	if f.end == nil { // never run
+		return err
+	}
+	f.end()
+	f.running.Wait()
+	return errors.Join(err, f.failed)
+}
+
+// observe is told the outcomes of every batch.
+func (f *following) observe(accept.Batch, []daybook.Outcome) {}
+
+// routes adds what the operations listener shows of it.
+func (f *following) routes(o *operations.Options) {
+	if f == nil {
+		return
+	}
+	o.DeadLetters, o.Replays = f.letters, f.replays
+}
+
+// compileWhere makes a function of an expression.
+func compileWhere(expression string) (func(*store.Record) bool, error) {
+	match, err := rule.Compile(expression)
+	if err != nil {
+		return nil, err
+	}
+	return match.Matches, nil
+}
