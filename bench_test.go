@@ -10,13 +10,6 @@ import (
 	"daybook.dev"
 )
 
-func five() []slog.Attr {
-	return []slog.Attr{
-		slog.String("plan", "pro"), slog.Int("seats", 3), slog.Bool("sso", true),
-		slog.Float64("ms", 12.5), slog.Duration("took", 1500*time.Microsecond),
-	}
-}
-
 func benchClient(b *testing.B, cfg daybook.Config) *daybook.Client {
 	b.Helper()
 	b.Setenv("DO_NOT_TRACK", "")

@@ -264,19 +264,23 @@ func (l *lane) settle(s *settled) {
 	}
 }
 
-// pause lets some time pass before the next attempt. Full jitter: many clients
-// that failed at one moment must not come back at one.
+// pause lets some time pass before the next attempt.
 func (l *lane) pause(atLeast time.Duration, misconfigured bool) {
 	l.attempts++
-	limit := l.retry.Max
-	if shift := l.attempts - 1; !misconfigured && shift < 30 {
-		limit = min(limit, l.retry.Min<<shift)
-	}
-	wait := time.Duration(rand.Int64N(int64(limit) + 1))
+	l.notBefore = time.Now().Add(l.retry.wait(l.attempts, misconfigured, atLeast))
+}
+
+// wait is how long to wait after so many attempts that failed in a row. Full
+// jitter: many clients that failed at one moment must not come back at one.
+func (o RetryOptions) wait(attempts int, misconfigured bool, atLeast time.Duration) time.Duration {
 	if misconfigured {
-		wait = limit // a person has to act: there is no hurry
+		return max(o.Max, atLeast) // a person has to act: there is no hurry
 	}
-	l.notBefore = time.Now().Add(max(wait, atLeast))
+	limit := o.Max
+	if shift := attempts - 1; shift < 16 {
+		limit = min(limit, o.Min<<shift)
+	}
+	return max(time.Duration(rand.Int64N(int64(limit)+1)), atLeast)
 }
 
 // trouble notes why something failed. Callers hold mu.

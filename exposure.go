@@ -27,8 +27,8 @@ type Exposure struct {
 
 // The names under which analysis has always found exposures.
 const (
-	exposureType Type = "GrowthbookExperimentEvent"
-	exposureName      = "growthbook_experiment"
+	exposureType Type   = "GrowthbookExperimentEvent"
+	exposureName string = "growthbook_experiment"
 )
 
 // RecordExposure records an exposure to an experiment. It is never sampled:

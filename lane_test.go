@@ -154,9 +154,9 @@ func TestAFailedBatchIsTriedAgainWithTheSameIDs(t *testing.T) {
 		if len(at) != 5 || len(m.all()) != 1 {
 			t.Fatalf("attempts at %v, delivered %v", at, m.names())
 		}
-		for i, most := range []time.Duration{1, 2, 4, 4} {
-			if gap := at[i+1] - at[i]; gap > most*time.Second {
-				t.Errorf("%v after attempt %d, at most %vs", gap, i+1, int(most))
+		for i, most := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 4 * time.Second} {
+			if gap := at[i+1] - at[i]; gap > most {
+				t.Errorf("%v after attempt %d, at most %v", gap, i+1, most)
 			}
 			if ids[i+1] != ids[0] {
 				t.Errorf("the ID changed: %v", ids)
@@ -363,7 +363,7 @@ func TestCloseSaysWhatItLeft(t *testing.T) {
 		if took := time.Since(start); took > 3*time.Second+200*time.Millisecond {
 			t.Errorf("it took %v", took)
 		}
-		if again := c.Close(t.Context()); again != err || m.closed != 1 {
+		if again := c.Close(t.Context()); !errors.Is(again, err) || m.closed != 1 {
 			t.Errorf("the second Close said %v, the sink was closed %d times", again, m.closed)
 		}
 		if s := balanced(t, c); s.Dropped["closed"] != 2 {

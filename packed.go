@@ -55,14 +55,6 @@ func closePacked(b []byte, start, metadata int) []byte {
 	return b
 }
 
-// pack appends a whole event.
-func pack(dst []byte, e *Event) []byte {
-	start := len(dst)
-	dst = appendPacked(dst, e)
-	metadata := len(dst)
-	return closePacked(append(dst, e.Metadata...), start, metadata)
-}
-
 // packedSize is the size of the packed event at the start of b, or 0 where
 // there is none.
 func packedSize(b []byte) int {
@@ -112,7 +104,7 @@ func unpack(b []byte) (e Event, size int) {
 
 // view returns b as a text without copying it. Sinks must not keep events, and
 // that is what makes a recorded event cost no allocation.
-func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } //nolint:gosec // audited: who uses it knows when b is used again
 
 // unpackAll appends the events in b to events, and where each begins to
 // offsets. What cannot be read ends it.

@@ -116,7 +116,8 @@ func parseRaw(raw []byte) (Event, *Error) {
 	}
 	e.Time = when.UTC()
 	if metadata != nil {
-		e.Metadata = append(metadata, '}')
+		metadata = append(metadata, '}')
+		e.Metadata = metadata
 	}
 	if e.Actor = textIn(e.Metadata, keyActorID); e.Actor == "" {
 		e.Actor = textIn(e.Metadata, keyUserID)

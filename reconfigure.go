@@ -2,6 +2,7 @@ package daybook
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -48,9 +49,7 @@ func laneOf(lanes []*lane, name string) *lane {
 // sinksOf returns the sinks that cfg names, with the gateway.
 func (co *core) sinksOf(cfg *Config) (map[string]Sink, error) {
 	sinks := make(map[string]Sink, len(cfg.Sinks)+1)
-	for name, s := range cfg.Sinks {
-		sinks[name] = s
-	}
+	maps.Copy(sinks, cfg.Sinks)
 	if cfg.Gateway != "" {
 		s, err := cfg.targetOf(co.settings.current()).open()
 		if err != nil { // what came from afar is wrong: the configuration is not

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"time"
 
 	crand "crypto/rand"
 
@@ -69,7 +70,8 @@ func (e *draft) newID() string {
 type entry struct {
 	typ  Type
 	name string
-	all  bool // never sampled
+	all  bool      // never sampled
+	at   time.Time // when it happened; zero means now
 
 	metric bool // it measures value
 	value  float64
@@ -102,7 +104,10 @@ func actor(o *attrs.Object) string {
 // lives in the draft.
 func (c *Client) begin(ctx context.Context, e *draft, st *state, in entry, list []slog.Attr) Event {
 	c.collect(ctx, e, st, list)
-	event := Event{ID: e.newID(), Name: in.name, Type: in.typ, Actor: actor(&e.object), Time: st.now()}
+	event := Event{ID: e.newID(), Name: in.name, Type: in.typ, Actor: actor(&e.object), Time: in.at}
+	if event.Time.IsZero() {
+		event.Time = st.now()
+	}
 	if in.metric {
 		e.attrs = append(e.attrs[:0],
 			slog.Float64("value", in.value), slog.String("name", in.name), slog.Time("time", event.Time.UTC()))
@@ -163,7 +168,11 @@ func (c *Client) recording(n int) *state {
 // record encodes and queues one event. It never panics: what a caller's own
 // functions do (OptOut, Now) is their business and not the program's end.
 func (c *Client) record(ctx context.Context, in entry, list []slog.Attr) {
-	defer c.rescue()
+	defer func() {
+		if recover() != nil {
+			c.core.drop(invalid, 1)
+		}
+	}()
 	st := c.recording(1)
 	if st == nil {
 		return
@@ -185,13 +194,6 @@ func (c *Client) record(ctx context.Context, in entry, list []slog.Attr) {
 	}
 	e.seal(c.core, &event)
 	c.core.put(st, e.packed)
-}
-
-// rescue keeps a panic from the caller and counts the event it cost.
-func (c *Client) rescue() {
-	if recover() != nil {
-		c.core.drop(invalid, 1)
-	}
 }
 
 // put queues a packed event in every lane. A lane that a Reconfigure has just

@@ -12,6 +12,7 @@ type settled struct {
 	delivered     int
 	dropped       tally
 	again         []int         // indexes in the batch, ascending
+	lost          []int         // indexes of those counted in dropped
 	wait          time.Duration // least wait before the next attempt
 	misconfigured bool          // a person has to act
 	err           error         // why the first event that was not delivered was not
@@ -63,7 +64,7 @@ func (s *settled) judge(o *Outcome, index int) {
 		err = &Error{Code: Unavailable, Reason: o.Reason}
 	}
 	if o.Status == Refused || permanent(CodeOf(err)) {
-		s.lose(CodeOf(err), err)
+		s.lose(index, err)
 		return
 	}
 	s.retry(index, err)
@@ -72,9 +73,10 @@ func (s *settled) judge(o *Outcome, index int) {
 // permanent reports whether sending the same event again cannot help.
 func permanent(c Code) bool { return c == Invalid || c == TooLarge || c == Conflict }
 
-func (s *settled) lose(c Code, err error) {
+func (s *settled) lose(index int, err error) {
+	s.lost = append(s.lost, index)
 	why := refused
-	if c == TooLarge {
+	if CodeOf(err) == TooLarge {
 		why = tooLarge
 	}
 	s.dropped[why]++
@@ -127,7 +129,7 @@ func (s *settled) whole(ctx context.Context, sink Sink, events []Event, base int
 		return
 	}
 	if len(events) == 1 {
-		s.lose(CodeOf(err), err)
+		s.lose(base, err)
 		return
 	}
 	half := len(events) / 2

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -279,11 +280,8 @@ func (cfg *Config) targetOf(s *Settings) target {
 	to := target{address: cfg.Gateway, path: s.Gateway.Path, key: cfg.Key}
 	if base := s.Gateway.BaseURL; base != "" {
 		host := hostOf(base)
-		known := host == hostOf(cfg.Gateway)
-		for _, h := range cfg.Hosts {
-			known = known || host == strings.ToLower(h)
-		}
-		if host != "" && known {
+		isHost := func(h string) bool { return strings.EqualFold(host, h) }
+		if host != "" && (isHost(hostOf(cfg.Gateway)) || slices.ContainsFunc(cfg.Hosts, isHost)) {
 			to.address = base
 		}
 	}

@@ -96,8 +96,7 @@ func (o *Object) appendAny(dst []byte, v any) (out []byte) {
 	defer func() {
 		if recover() != nil {
 			o.Replaced++
-			out = append(dst[:start], `"!PANIC: `...)
-			out = append(o.appendEscaped(out, fmt.Sprintf("%T", v)), '"')
+			out = o.appendText(dst[:start], fmt.Sprintf("!PANIC: %T", v))
 		}
 	}()
 	if _, ok := v.(json.Marshaler); !ok {

@@ -190,8 +190,8 @@ func (s *Spool) newHome() (*owned, error) {
 		var id [8]byte
 		_, _ = rand.Read(id[:])
 		dir := filepath.Join(s.o.Dir, hex.EncodeToString(id[:]))
-		if err = s.o.FS.Mkdir(dir); err != nil {
-			return nil, err
+		if failed := s.o.FS.Mkdir(dir); failed != nil {
+			return nil, failed
 		}
 		var lock io.Closer
 		// Somebody who looks for the dead may have found the directory before
