@@ -82,16 +82,16 @@ func TestLogRecordsWithAnEventNameBecomeEvents(t *testing.T) {
 	log := slog.New(rec.SlogHandler(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelWarn})))
 
 	log.Info("just a line", "a", 1)
-	log.With("tenant", "acme").WithGroup("http").With("method", "GET").WithGroup("route").Info("no event either", "event.name", "inside-a-group")
+	log.With("tenant", "acme").WithGroup("http").With("method", "GET").WithGroup("route").Info("no event either", "event.name", "inside-a-group") //nolint:sloglint // the key is OpenTelemetry's
 	if n := len(rec.Events()); n != 0 {
 		t.Fatalf("%d events", n)
 	}
-	log.Info("Somebody came", "event.name", "login-success", "event.type", "behavioral", "user_id", "ann", slog.Group("g", "a", 1))
+	log.Info("Somebody came", "event.name", "login-success", "event.type", "behavioral", "user_id", "ann", slog.Group("g", "a", 1)) //nolint:sloglint // the key is OpenTelemetry's
 	e := rec.Require("login-success", slog.String("message", "Somebody came"), slog.String("level", "INFO"), slog.String("user_id", "ann"), slog.Group("g", "a", 1))
-	if e.Type != daybook.Behavioral || e.Actor != "ann" || strings.Contains(string(e.Metadata), "event.name") {
+	if e.Type != daybook.Behavioral || e.Actor != "ann" || strings.Contains(string(e.Metadata), "event.name") { //nolint:sloglint // the key is OpenTelemetry's
 		t.Errorf("event %+v %s", e, e.Metadata)
 	}
-	log.With("event.name", "request", "tenant", "acme").WithGroup("http").With("method", "GET").Warn("", "status", 200)
+	log.With("event.name", "request", "tenant", "acme").WithGroup("http").With("method", "GET").Warn("", "status", 200) //nolint:sloglint // the key is OpenTelemetry's
 	e = rec.Require("request", slog.String("tenant", "acme"), slog.Group("http", "method", "GET", "status", 200))
 	if e.Type != daybook.Log {
 		t.Errorf("type %q", e.Type)
@@ -103,7 +103,7 @@ func TestLogRecordsWithAnEventNameBecomeEvents(t *testing.T) {
 
 func TestOurOwnLinesNeverBecomeEvents(t *testing.T) {
 	rec := daybooktest.New(t)
-	logger := slog.New(rec.SlogHandler(nil)).With("event.name", "line")
+	logger := slog.New(rec.SlogHandler(nil)).With("event.name", "line") //nolint:sloglint // the key is OpenTelemetry's
 	sink := daybook.LogTo(logger, slog.LevelInfo)
 	if err := sink.Write(t.Context(), []daybook.Event{{Name: "a"}}); err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ type state struct {
 // is disabled, which is no error: it has no goroutine, opens no file and makes
 // no request.
 func Open(cfg Config) (*Client, error) {
-	cfg, err := cfg.complete()
+	cfg, err := complete(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -182,7 +182,7 @@ const gatewaySink = "gateway"
 
 // complete fills in defaults, or says what is wrong. The returned Config shares
 // no map or slice with the given one.
-func (cfg Config) complete() (Config, error) {
+func complete(cfg Config) (Config, error) {
 	cfg.Gateway = cmp.Or(cfg.Gateway, os.Getenv("DAYBOOK_GATEWAY"))
 	cfg.Key = cmp.Or(cfg.Key, os.Getenv("DAYBOOK_KEY"))
 	if len(cfg.Sinks) > 0 && cfg.Gateway == os.Getenv("DAYBOOK_GATEWAY") {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"time"
 
 	"daybook.dev/internal/direct"
 	"daybook.dev/internal/spool"
@@ -78,7 +79,7 @@ func (co *core) openLane(cfg *Config, name string, sink Sink) *lane {
 		co.reporter.trouble(name, err)
 		return l
 	}
-	l.spool = s
+	l.spool, l.adopted = s, time.Now()
 	return l
 }
 
@@ -102,7 +103,7 @@ func (c *Client) Reconfigure(ctx context.Context, cfg Config) error {
 	if c == nil || c.core == nil || c.core.off != "" {
 		return nil
 	}
-	cfg, err := cfg.complete()
+	cfg, err := complete(cfg)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 
 // Settings are what may change while a program runs. Their zero value changes
 // nothing. As JSON they are what a gateway serves: docs/settings.md.
-type Settings struct {
+type Settings struct { //nolint:recvcheck // MarshalJSON by value, so that settings in a struct are written so too
 	// Sampling is the share of events to keep, by name. An event whose name is
 	// not listed is kept.
 	Sampling map[string]SampleRule
@@ -87,23 +87,24 @@ const (
 )
 
 // clamp returns the settings within limits. Zero stays zero: "not set".
-func (s Settings) clamp() Settings {
+func (s *Settings) clamp() Settings {
+	c := *s
 	within := func(v, least, most int) int {
 		if v <= 0 {
 			return 0
 		}
 		return min(max(v, least), most)
 	}
-	s.Batch.Events = within(s.Batch.Events, 1, maxBatchEvents)
-	s.Batch.Bytes = within(s.Batch.Bytes, minBatchBytes, maxBatchBytes)
-	if s.Batch.Age <= 0 {
-		s.Batch.Age = 0
+	c.Batch.Events = within(c.Batch.Events, 1, maxBatchEvents)
+	c.Batch.Bytes = within(c.Batch.Bytes, minBatchBytes, maxBatchBytes)
+	if c.Batch.Age <= 0 {
+		c.Batch.Age = 0
 	} else {
-		s.Batch.Age = min(max(s.Batch.Age, minBatchAge), maxBatchAge)
+		c.Batch.Age = min(max(c.Batch.Age, minBatchAge), maxBatchAge)
 	}
-	s.QueueEvents = within(s.QueueEvents, minQueueEvents, maxQueueEvents)
-	s.Attempts = within(s.Attempts, 1, maxAttempts)
-	return s
+	c.QueueEvents = within(c.QueueEvents, minQueueEvents, maxQueueEvents)
+	c.Attempts = within(c.Attempts, 1, maxAttempts)
+	return c
 }
 
 // kills reports whether the sink of that name is off.

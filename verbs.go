@@ -252,26 +252,45 @@ func (c *Client) Send(ctx context.Context, events ...Event) ([]Outcome, error) {
 	}
 	ready, _ := unpackAll(p.data, nil, nil)
 	var failures []error
-	for n, l := range st.lanes {
-		outcomes, err := l.send(ctx, ready)
-		if err != nil {
-			failures = append(failures, err)
-		}
-		for i, at := range p.kept {
-			if n == 0 || badness[outcomes[i].Status] > badness[p.outcomes[at].Status] {
-				p.outcomes[at] = outcomes[i]
-				if e, ok := errors.AsType[*Error](outcomes[i].Err); ok && e != nil && e.Index != at {
-					moved := *e
-					moved.Index = at
-					p.outcomes[at].Err = &moved
-				}
+	for taken := 0; len(st.lanes) > 0; st = c.core.state.Load().without(st) {
+		for _, l := range st.lanes {
+			outcomes, gone, err := l.send(ctx, ready)
+			if gone {
+				continue
 			}
+			if err != nil {
+				failures = append(failures, err)
+			}
+			p.merge(outcomes, taken == 0)
+			taken++
 		}
+		if taken > 0 {
+			break
+		}
+	}
+	if p.outcomes[p.kept[0]].Status == Unknown && failures == nil {
+		return p.outcomes, ErrClosed
 	}
 	if len(failures) == 1 {
 		return p.outcomes, failures[0]
 	}
 	return p.outcomes, errors.Join(failures...)
+}
+
+// merge takes what a sink said about the events that were kept, where it is
+// worse than what another said.
+func (p *prepared) merge(outcomes []Outcome, first bool) {
+	for i, at := range p.kept {
+		if !first && badness[outcomes[i].Status] <= badness[p.outcomes[at].Status] {
+			continue
+		}
+		p.outcomes[at] = outcomes[i]
+		if e, ok := errors.AsType[*Error](outcomes[i].Err); ok && e != nil && e.Index != at {
+			moved := *e
+			moved.Index = at
+			p.outcomes[at].Err = &moved
+		}
+	}
 }
 
 // badness orders the outcomes of several sinks.
@@ -286,15 +305,20 @@ func offOutcomes(events []Event, why reason) []Outcome {
 	return outcomes
 }
 
-// send delivers events past the queue.
-func (l *lane) send(ctx context.Context, events []Event) (outcomes []Outcome, err error) {
-	l.mu.Lock()
+// send delivers events past the queue. A lane that is closing says that it is
+// gone, and has taken none.
+func (l *lane) send(ctx context.Context, events []Event) (outcomes []Outcome, gone bool, err error) {
 	off := l.core.settings.kills(l.name)
-	if off {
+	l.mu.Lock()
+	switch {
+	case l.refusing:
+		l.mu.Unlock()
+		return nil, true, nil
+	case off:
 		l.recorded += uint64(len(events))
 		l.drop(killed, len(events))
 		l.mu.Unlock()
-		return offOutcomes(events, killed), nil
+		return offOutcomes(events, killed), false, nil
 	}
 	sink := l.sink
 	sink.enter()
@@ -321,7 +345,7 @@ func (l *lane) send(ctx context.Context, events []Event) (outcomes []Outcome, er
 		}
 	}
 	l.notify()
-	return outcomes, err
+	return outcomes, false, err
 }
 
 // outcomesOf gives the events of a sink that has no outcomes what its error

@@ -52,12 +52,21 @@ func TestAttributesBecomeOneObject(t *testing.T) {
 		{"the ordinary kinds", []slog.Attr{
 			slog.String("s", "a"), slog.Int("i", -1), slog.Uint64("u", math.MaxUint64), slog.Float64("f", 1.5), slog.Bool("b", true),
 		}, `{"s":"a","i":-1,"u":18446744073709551615,"f":1.5,"b":true}`, 0},
-		{"a duration is nanoseconds, a time RFC 3339", []slog.Attr{slog.Duration("d", time.Second), slog.Time("t", at)},
-			`{"d":1000000000,"t":"2026-01-02T03:04:05.0000006+01:00"}`, 0},
-		{"floats read back as themselves", []slog.Attr{slog.Float64("a", 1e21), slog.Float64("b", 1e-7), slog.Float64("c", 0.1), slog.Float64("d", 1e20)},
-			`{"a":1e+21,"b":1e-07,"c":0.1,"d":100000000000000000000}`, 0},
-		{"what is no number is null and counted", []slog.Attr{slog.Float64("n", math.NaN()), slog.Float64("p", math.Inf(1)), slog.Float64("m", math.Inf(-1))},
-			`{"n":null,"p":null,"m":null}`, 3},
+		{
+			"a duration is nanoseconds, a time RFC 3339",
+			[]slog.Attr{slog.Duration("d", time.Second), slog.Time("t", at)},
+			`{"d":1000000000,"t":"2026-01-02T03:04:05.0000006+01:00"}`, 0,
+		},
+		{
+			"floats read back as themselves",
+			[]slog.Attr{slog.Float64("a", 1e21), slog.Float64("b", 1e-7), slog.Float64("c", 0.1), slog.Float64("d", 1e20)},
+			`{"a":1e+21,"b":1e-07,"c":0.1,"d":100000000000000000000}`, 0,
+		},
+		{
+			"what is no number is null and counted",
+			[]slog.Attr{slog.Float64("n", math.NaN()), slog.Float64("p", math.Inf(1)), slog.Float64("m", math.Inf(-1))},
+			`{"n":null,"p":null,"m":null}`, 3,
+		},
 		{"groups nest", []slog.Attr{slog.Group("g", slog.Int("a", 1), slog.Group("h", slog.Int("b", 2)))}, `{"g":{"a":1,"h":{"b":2}}}`, 0},
 		{"a group without a key is taken apart", []slog.Attr{slog.Group("", slog.Int("a", 1), slog.Int("b", 2))}, `{"a":1,"b":2}`, 0},
 		{"an empty group is left out", []slog.Attr{slog.Group("g")}, "", 0},
@@ -65,9 +74,11 @@ func TestAttributesBecomeOneObject(t *testing.T) {
 		{"an attribute without a key is left out", []slog.Attr{slog.Int("", 1), slog.Int("a", 2)}, `{"a":2}`, 0},
 		{"of one key the later wins", []slog.Attr{slog.Int("a", 1), slog.Int("b", 2), slog.Int("a", 3)}, `{"a":3,"b":2}`, 0},
 		{"also inside a group, which knows nothing of the keys outside", []slog.Attr{
-			slog.Int("a", 1), slog.Group("g", slog.Int("a", 2), slog.Int("a", 3)), slog.Int("b", 4)}, `{"a":1,"g":{"a":3},"b":4}`, 0},
+			slog.Int("a", 1), slog.Group("g", slog.Int("a", 2), slog.Int("a", 3)), slog.Int("b", 4),
+		}, `{"a":1,"g":{"a":3},"b":4}`, 0},
 		{"the event's own members are not attributes", []slog.Attr{
-			slog.String("event_id", "x"), slog.String("event_name", "x"), slog.String("event_type", "x"), slog.String("event_time", "x"), slog.Int("a", 1)}, `{"a":1}`, 0},
+			slog.String("event_id", "x"), slog.String("event_name", "x"), slog.String("event_type", "x"), slog.String("event_time", "x"), slog.Int("a", 1),
+		}, `{"a":1}`, 0},
 		{"texts are escaped and no more", []slog.Attr{slog.String("k\"", "\\\n\x00<&>é😀\u2028")}, `{"k\"":"\\\u000a\u0000<&>é😀` + "\u2028" + `"}`, 0},
 		{"what is not UTF-8 is replaced and counted", []slog.Attr{slog.String("a", "x\xff\xfey")}, "{\"a\":\"x\ufffd\ufffdy\"}", 2},
 		{"an error is its text", []slog.Attr{slog.Any("err", errors.New("no"))}, `{"err":"no"}`, 0},

@@ -81,7 +81,8 @@ func TestWhatADestinationNamesIsNotTriedTwice(t *testing.T) {
 	write := func(context.Context, string, []daybook.Event) error {
 		calls++
 		return &daybook.PartialError{Failed: []daybook.Outcome{
-			{ID: "b", Status: daybook.Refused, Err: refusal(daybook.Invalid)}, {ID: "d", Status: daybook.Failed},
+			{ID: "b", Status: daybook.Refused, Err: refusal(daybook.Invalid)},
+			{ID: "d", Status: daybook.Failed},
 			{ID: "e", Status: daybook.Refused, Reason: "bad_row"},
 		}}
 	}

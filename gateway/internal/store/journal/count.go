@@ -84,7 +84,7 @@ func (j *Journal) Stored() (from, to store.Position, events map[string]uint64) {
 func (j *Journal) Tallies() []store.Tally {
 	v := j.view.Load()
 	tallies := make([]store.Tally, 0, v.chunks()+1)
-	add := func(at uint64, events uint64) {
+	add := func(at, events uint64) {
 		if n := len(tallies); n > 0 && tallies[n-1].Position == store.Position(at) {
 			return // a chunk without records
 		}
