@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/go-json-experiment/json"
 )
 
 // A subscription reads a gateway's events and, when the connection is lost,
@@ -81,10 +79,7 @@ func (s *subscription) notThere(err error) error {
 	if errors.As(err, new(refusedError)) {
 		return err
 	}
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	return fmt.Errorf("no gateway at %s: %w\nstart one with `daybook serve`, name another with --operations-listen, or read a stopped one's directory with `daybook store dump`", s.url, err)
+	return noGateway(s.url, err, ", or read a stopped one's directory with `daybook store dump`")
 }
 
 // connect reads one stream to its end.
@@ -130,14 +125,7 @@ func (s *subscription) check(response *http.Response) error {
 	if response.StatusCode == http.StatusOK {
 		return nil
 	}
-	text, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10)) // what there is of a reason
-	var reason struct {
-		Message string `json:"message"`
-	}
-	if json.Unmarshal(text, &reason) != nil || reason.Message == "" {
-		reason.Message = response.Status + ": is it the operations address of a Daybook gateway?"
-	}
-	err := fmt.Errorf("%s: %s", s.url, printable(reason.Message))
+	err := fmt.Errorf("%s: %s", s.url, reasonOf(response))
 	if response.StatusCode == http.StatusUnauthorized {
 		err = fmt.Errorf("%w (set operations.token or DAYBOOK_OPERATIONS_TOKEN)", err)
 	}

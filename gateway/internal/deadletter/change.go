@@ -33,6 +33,7 @@ type Summary struct {
 	Matched   int            // how many the filter means
 	Results   map[Result]int // how many ended how
 	Remaining int            // how many lie beyond the limit, untouched
+	Last      store.Position // the newest record of those within it; a next call may go on behind it
 }
 
 // A change is one call of Retry or Drop under way.
@@ -69,6 +70,9 @@ func (x *Index) begin(ctx context.Context, f Filter, each func(Done)) (c *change
 	c = &change{index: x, each: each, summary: Summary{
 		Matched: list.Matched, Remaining: list.Matched - len(list.Entries), Results: map[Result]int{},
 	}}
+	if n := len(list.Entries); n > 0 {
+		c.summary.Last = list.Entries[n-1].Record
+	}
 	if c.each == nil {
 		c.each = func(Done) {}
 	}

@@ -157,6 +157,26 @@ func TestARetryTakesTheOldestAndGoesOnBehindThem(t *testing.T) {
 	r.want("kafka 904 row_too_large", "kafka 900 again", "kafka 901 again")
 }
 
+func TestACallGoesOnBehindTheLastOne(t *testing.T) {
+	r := newRoom(t)
+	for i := range 5 { // records 1 to 5
+		r.append(withoutEvent(refused(fmt.Sprint(i), "kafka", store.Position(900+i))))
+	}
+	var tried []string
+	for after, calls := store.Position(0), 0; calls < 3; calls++ {
+		s, err := r.index.Retry(t.Context(), deadletter.Filter{All: true, Limit: 2, After: after}, func(d deadletter.Done) {
+			tried = append(tried, d.EventID)
+		})
+		if want := []store.Position{2, 4, 5}[calls]; err != nil || s.Last != want {
+			t.Errorf("call %d: %+v, %v, want up to %d", calls, s, err, want)
+		}
+		after = s.Last
+	}
+	if want := []string{"0", "1", "2", "3", "4"}; !slices.Equal(tried, want) {
+		t.Errorf("tried %v, want %v: none that cannot be tried keeps others from their turn", tried, want)
+	}
+}
+
 func TestADropClosesWhateverItIsAbout(t *testing.T) {
 	r := newRoom(t)
 	at := r.event("a")

@@ -26,6 +26,10 @@ type Filter struct {
 	Since       time.Time        `json:"since,omitzero"`
 	Until       time.Time        `json:"until,omitzero"` // the event was received from Since, before Until
 
+	// After goes on behind the Last of an earlier call's Summary: only dead
+	// letters whose newest record lies behind it are meant.
+	After store.Position `json:"after,omitzero"`
+
 	// Limit is how many at most. Zero means 100 for List, and 10,000 for Retry and Drop;
 	// more than 10,000 is refused.
 	Limit int `json:"limit,omitzero"`
@@ -79,7 +83,8 @@ func (f *Filter) matches(e *letter) bool {
 		return false
 	}
 	switch {
-	case f.Destination != "" && e.destination.Value() != f.Destination,
+	case e.record <= f.After,
+		f.Destination != "" && e.destination.Value() != f.Destination,
 		f.Own && e.destination.Value() != "",
 		f.EventID != "" && e.id != f.EventID,
 		f.EventName != "" && e.name.Value() != f.EventName,

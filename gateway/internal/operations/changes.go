@@ -97,11 +97,12 @@ func (p *progress) end(s deadletter.Summary, err error) {
 		Summary struct {
 			Matched   int                       `json:"matched"`
 			Remaining int                       `json:"remaining"`
+			Last      store.Position            `json:"last"`
 			Results   map[deadletter.Result]int `json:"results"`
 		} `json:"summary"`
 		Error *problem `json:"error,omitzero"`
 	}{}
-	last.Summary.Matched, last.Summary.Remaining, last.Summary.Results = s.Matched, s.Remaining, s.Results
+	last.Summary.Matched, last.Summary.Remaining, last.Summary.Last, last.Summary.Results = s.Matched, s.Remaining, s.Last, s.Results
 	if err != nil {
 		why, _ := problemOf(err)
 		last.Error = &why

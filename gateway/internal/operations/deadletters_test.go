@@ -133,14 +133,14 @@ func TestAChangeIsToldLineByLine(t *testing.T) {
 	want := `{"position":4,"destination":null,"event_id":"never","result":"no_destination"}
 {"position":1,"destination":"kafka","event_id":"id-a","result":"failed","code":"invalid","reason":"again","message":"no"}
 {"position":1,"destination":"postgres","event_id":"id-a","result":"failed","code":"invalid","reason":"again","message":"no"}
-{"summary":{"matched":3,"remaining":0,"results":{"failed":2,"no_destination":1}}}
+{"summary":{"matched":3,"remaining":0,"last":4,"results":{"failed":2,"no_destination":1}}}
 `
 	if w.Code != 200 || w.Body.String() != want || w.Header().Get("Content-Type") != "application/x-ndjson" {
 		t.Errorf("%d %v\ngot  %s\nwant %s", w.Code, w.Header(), w.Body, want)
 	}
 	w = post(h, "POST", "/v1/deadletters/drop", `{"destination":"kafka"}`, "Authorization", "Bearer secret")
 	lines := strings.Split(strings.TrimSpace(w.Body.String()), "\n")
-	if want := `{"summary":{"matched":1,"remaining":0,"results":{"dropped":1}}}`; w.Code != 200 || lines[len(lines)-1] != want {
+	if want := `{"summary":{"matched":1,"remaining":0,"last":5,"results":{"dropped":1}}}`; w.Code != 200 || lines[len(lines)-1] != want {
 		t.Errorf("%d %s, want %s", w.Code, w.Body, want)
 	}
 	if w := get(h, "/v1/deadletters?destination=kafka", "localhost"); !strings.Contains(w.Body.String(), `"matched":0`) {
@@ -159,7 +159,7 @@ func TestWhoeverWaitsIsToldHowFarItIs(t *testing.T) {
 		}
 		h := deadRoutes(t, s, func([]daybook.Event) error { time.Sleep(10 * time.Second); return nil })
 		w := post(h, "POST", "/v1/deadletters/retry", `{"destination":"kafka","limit":250}`, "Authorization", "Bearer secret")
-		want := `{"done":1}` + "\n" + `{"done":101}` + "\n" + `{"done":201}` + "\n" + `{"summary":{"matched":301,"remaining":51,"results":{"delivered":250}}}` + "\n"
+		want := `{"done":1}` + "\n" + `{"done":101}` + "\n" + `{"done":201}` + "\n" + `{"summary":{"matched":301,"remaining":51,"last":253,"results":{"delivered":250}}}` + "\n"
 		if w.Body.String() != want {
 			t.Errorf("got  %s\nwant %s", w.Body, want)
 		}
@@ -177,7 +177,7 @@ func TestAChangeThatEndsWithTheGatewaySaysSo(t *testing.T) {
 	h := operations.New(operations.Options{Events: s, DeadLetters: index, Metrics: metrics, Streams: stopping, Guard: operations.Guard{Changes: "secret"}})
 	w := post(h, "POST", "/v1/deadletters/retry", `{"positions":[1]}`, "Authorization", "Bearer secret")
 	lines := strings.Split(strings.TrimSpace(w.Body.String()), "\n")
-	if want := `{"summary":{"matched":2,"remaining":0,"results":{"delivered":1,"not_tried":1}},"error":{"code":"unavailable","reason":"interrupted","message":"the call ended before all had their turn: call again"}}`; lines[len(lines)-1] != want {
+	if want := `{"summary":{"matched":2,"remaining":0,"last":3,"results":{"delivered":1,"not_tried":1}},"error":{"code":"unavailable","reason":"interrupted","message":"the call ended before all had their turn: call again"}}`; lines[len(lines)-1] != want {
 		t.Errorf("got  %s\nwant %s", lines[len(lines)-1], want)
 	}
 }

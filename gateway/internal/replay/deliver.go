@@ -103,17 +103,6 @@ func (d *run) all(ctx context.Context) bool {
 	return true
 }
 
-// A part is some records that follow each other: what is to be delivered of
-// them, and where the cursor is when that is done.
-type part struct {
-	counts    Counts
-	events    []daybook.Event
-	positions []store.Position // by event
-	bytes     int
-	through   store.Position
-	failures  []Failure
-}
-
 // page goes through the records of one read and returns where it is then. The
 // error is ctx's.
 func (d *run) page(ctx context.Context, at store.Position, page []store.Entry) (store.Position, error) {
@@ -135,13 +124,6 @@ func (d *run) page(ctx context.Context, at store.Position, page []store.Entry) (
 		p.passOver(d.job.End + 1)
 	}
 	return p.through, d.part(ctx, &p)
-}
-
-// passOver takes note of the records before position next that are not there:
-// removed before it was their turn, or damaged.
-func (p *part) passOver(next store.Position) {
-	p.counts.Missed += uint64(next - p.through - 1)
-	p.through = next - 1
 }
 
 // add takes a record into a part.
@@ -289,18 +271,4 @@ func (d *run) well() {
 	if recovered {
 		d.options.Log.Info("replay gets on again", "replay", d.job.ID, "to", d.job.To)
 	}
-}
-
-// explain returns what may be shown of an error.
-func explain(err error) daybook.Error {
-	shown := daybook.Error{Code: daybook.CodeOf(err), Reason: "delivery_failed", Message: "the destination did not take the events"}
-	if e, ok := errors.AsType[*daybook.Error](err); ok {
-		shown.Reason, shown.Message = cmp.Or(e.Reason, shown.Reason), cmp.Or(e.Message, shown.Message)
-	}
-	return shown
-}
-
-func failureOf(at store.Position, id string, err error) Failure {
-	e := explain(err)
-	return Failure{Position: at, EventID: id, Code: e.Code.String(), Reason: e.Reason, Message: e.Message}
 }
