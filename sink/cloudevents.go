@@ -5,6 +5,7 @@ import (
 	"unicode"
 
 	"daybook.dev"
+	"daybook.dev/sink/internal/object"
 )
 
 // CloudEvents writes an event as a CloudEvent 1.0 in structured JSON:
@@ -58,7 +59,7 @@ func (c CloudEvents) Encode(dst []byte, e *daybook.Event) (Message, error) {
 	if len(e.Metadata) > 0 {
 		w.text("datacontenttype", "application/json")
 		w.name("data")
-		w.metadata(e.Metadata, func(name []byte) bool { return string(name) == envelope })
+		w.metadata(e.Metadata, func(name []byte) bool { return string(name) == object.Envelope })
 	}
 	w.dst = append(w.dst, '}')
 	m, err := w.done()

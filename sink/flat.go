@@ -1,6 +1,9 @@
 package sink
 
-import "daybook.dev"
+import (
+	"daybook.dev"
+	"daybook.dev/sink/internal/object"
+)
 
 // Flat writes an event as one flat JSON object on one line, the form in which
 // activity events have always been sent: event_id, event_time (RFC 3339 in UTC,
@@ -69,7 +72,7 @@ func (w *writer) attributes(e *daybook.Event) {
 // gateway's.
 func ownMember(e *daybook.Event, name []byte) bool {
 	switch string(name) {
-	case "event_id", "event_time", "event_type", "event_name", envelope:
+	case "event_id", "event_time", "event_type", "event_name", object.Envelope:
 		return true
 	case "actor_id":
 		return e.Actor != ""

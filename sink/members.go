@@ -8,12 +8,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook.dev"
+	"daybook.dev/sink/internal/object"
 )
-
-// envelope is the member of the metadata in which a gateway keeps what it says
-// itself about an event: whether to forward it, who called. It is nobody's
-// outside.
-const envelope = "_eventLog"
 
 // A writer appends the members of one JSON object. After an error it writes on,
 // and what it has written is no JSON any more.
@@ -83,7 +79,7 @@ func (w *writer) sampleRate(rate float64) string {
 // checking it costs most, and what it is refused for least often.
 func (w *writer) metadata(metadata json.RawMessage, drop func(name []byte) bool) {
 	start := len(w.dst)
-	dst, err := jsontext.AppendFormat(w.dst, metadata, jsontext.PreserveRawStrings(true))
+	dst, err := object.AppendCompact(w.dst, metadata)
 	w.dst = dst
 	switch {
 	case err != nil:
@@ -91,7 +87,7 @@ func (w *writer) metadata(metadata json.RawMessage, drop func(name []byte) bool)
 	case dst[start] != '{':
 		w.fail("metadata", "wrong_type", "metadata must be an object")
 	default:
-		w.dst = without(dst, start, drop)
+		w.dst = object.Without(dst, start, drop)
 	}
 }
 
@@ -107,76 +103,4 @@ func (w *writer) done() (Message, error) {
 		return Message{}, w.err
 	}
 	return Message{Value: w.dst}, nil
-}
-
-// without removes from the object that begins at start, and ends with dst, the
-// members that drop names. The object is valid and compact.
-func without(dst []byte, start int, drop func(name []byte) bool) []byte {
-	kept := start + 1 // where the next member that stays goes
-	for at := kept; dst[at] != '}'; {
-		if dst[at] == ',' {
-			at++
-		}
-		colon := textEnd(dst, at)
-		end := valueEnd(dst, colon+1)
-		if !drop(unquoted(dst[at:colon])) {
-			if kept > start+1 {
-				dst[kept] = ','
-				kept++
-			}
-			kept += copy(dst[kept:], dst[at:end])
-		}
-		at = end
-	}
-	dst[kept] = '}'
-	return dst[:kept+1]
-}
-
-// unquoted returns what a JSON string says.
-func unquoted(quoted []byte) []byte {
-	plain := quoted[1 : len(quoted)-1]
-	for _, c := range plain {
-		if c == '\\' {
-			text, _ := jsontext.AppendUnquote(nil, quoted) // it is valid
-			return text
-		}
-	}
-	return plain
-}
-
-// valueEnd returns where the value that begins at ends.
-func valueEnd(json []byte, at int) int {
-	for depth := 0; ; at++ {
-		switch json[at] {
-		case '"':
-			at = textEnd(json, at)
-			if depth == 0 {
-				return at
-			}
-			at--
-		case '{', '[':
-			depth++
-		case ',':
-			if depth == 0 {
-				return at
-			}
-		case '}', ']':
-			if depth == 0 {
-				return at
-			}
-			if depth--; depth == 0 {
-				return at + 1
-			}
-		}
-	}
-}
-
-// textEnd returns where the string that begins at ends.
-func textEnd(json []byte, at int) int {
-	for at++; json[at] != '"'; at++ {
-		if json[at] == '\\' {
-			at++
-		}
-	}
-	return at + 1
 }
