@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"io"
 	"net/http"
 	"time"
 )
@@ -16,3 +17,22 @@ func (d discreet) Proxied(r *http.Request) bool {
 
 // RetryAfter is how the header is read at a given time.
 func RetryAfter(text string, now time.Time) time.Duration { return retryAfter(text, now) }
+
+// A Lease lends a body.
+type Lease struct{ l *lease }
+
+// NewLease returns one with its first user.
+func NewLease(text []byte, back func([]byte)) Lease {
+	l := &lease{text: text, back: back}
+	l.use()
+	return Lease{l}
+}
+
+// Open returns a reader.
+func (l Lease) Open() io.ReadCloser {
+	r, _ := l.l.open()
+	return r
+}
+
+// Leave ends the first user.
+func (l Lease) Leave() { l.l.leave() }

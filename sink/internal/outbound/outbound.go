@@ -6,15 +6,14 @@
 package outbound
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"daybook.dev"
+	"daybook.dev/sink/internal/gate"
 )
 
 // Options say where to. URL and Where are required.
@@ -58,14 +57,7 @@ type Client struct {
 	codes   map[int]daybook.Code
 	reply   int
 	http    *http.Client
-
-	ending context.Context // ends the requests under way when Close gives up waiting
-	end    context.CancelFunc
-
-	mu     sync.Mutex // guards what follows
-	closed bool
-	active int           // requests under way
-	idle   chan struct{} // closed by whoever sees closed and active == 0 first
+	gate    *gate.Gate
 }
 
 // Open returns a client. It does no network I/O; an error means that the
@@ -77,12 +69,11 @@ func Open(o Options) (*Client, error) {
 	}
 	c := &Client{
 		where: o.Where, url: u.String(), origin: (&url.URL{Scheme: u.Scheme, Host: u.Host}).String(),
-		timeout: o.Timeout, codes: o.Codes, reply: o.Reply, http: HTTP(o.AllowPrivate), idle: make(chan struct{}),
+		timeout: o.Timeout, codes: o.Codes, reply: o.Reply, http: HTTP(o.AllowPrivate), gate: gate.New(),
 	}
 	if c.timeout == 0 {
 		c.timeout = defaultTimeout
 	}
-	c.ending, c.end = context.WithCancel(context.Background())
 	return c, nil
 }
 
@@ -106,26 +97,34 @@ func HTTP(allowPrivate bool) *http.Client {
 	}
 }
 
+// Enter begins a Write of the sink that the client belongs to. Its context ends
+// with ctx, and when Close gives up waiting; leave ends it. The error is
+// daybook.ErrClosed.
+func (c *Client) Enter(ctx context.Context) (within context.Context, leave func(), err error) {
+	return c.gate.Enter(ctx)
+}
+
+// Close waits for the Writes under way until ctx ends, and then ends them. It is
+// idempotent.
+func (c *Client) Close(ctx context.Context) error {
+	defer c.http.CloseIdleConnections()
+	return c.gate.Close(ctx)
+}
+
 // Post sends body in one request and one attempt. Nil means that the answer was
 // a success (2xx): whatever its body does after that changes nothing, unless
 // Options.Reply asks for it; then a body that breaks off is an error. The header
-// is the client's from now on, and so is body, for which the transport may look
-// even after Post has returned.
+// and the body are the client's from now on; the body becomes a [Buffer] when
+// nobody reads it any more.
 func (c *Client) Post(ctx context.Context, header http.Header, body []byte) ([]byte, error) {
-	ctx, leave, err := c.enter(ctx)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	l := &lease{text: body, back: Reuse}
+	l.use()
+	defer l.leave()
+	request, err := c.request(ctx, header, l)
 	if err != nil {
 		return nil, err
-	}
-	defer leave()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
-	if err != nil {
-		return nil, &daybook.Error{Code: daybook.Internal, Where: c.where, Reason: "bad_request"} // parse has seen the address
-	}
-	request.Header = header
-	if header.Get("User-Agent") == "" {
-		header.Set("User-Agent", "daybook")
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -143,6 +142,24 @@ func (c *Client) Post(ctx context.Context, header http.Header, body []byte) ([]b
 		return nil, c.unanswered(err)
 	}
 	return text, nil
+}
+
+// request returns a request whose body is lent.
+func (c *Client) request(ctx context.Context, header http.Header, l *lease) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, http.NoBody)
+	if err != nil { // parse has seen the address
+		return nil, &daybook.Error{Code: daybook.Internal, Where: c.where, Reason: "bad_request"}
+	}
+	request.Header = header
+	if header.Get("User-Agent") == "" {
+		header.Set("User-Agent", "daybook")
+	}
+	if len(l.text) > 0 {
+		request.ContentLength = int64(len(l.text))
+		request.GetBody = l.open
+		request.Body, _ = l.open()
+	}
+	return request, nil
 }
 
 // drain reads the rest of an answer, if it is short and there already, and

@@ -31,10 +31,15 @@ const password = "password-7c2e"
 type poster struct{ *outbound.Client }
 
 func (p poster) Write(ctx context.Context, events []daybook.Event) error {
-	if len(events) == 0 {
-		return p.Alive(ctx)
+	ctx, leave, err := p.Enter(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := p.Post(ctx, http.Header{"Authorization": {password}}, events[0].Metadata)
+	defer leave()
+	if len(events) == 0 {
+		return nil
+	}
+	_, err = p.Post(ctx, http.Header{"Authorization": {password}}, events[0].Metadata)
 	return err
 }
 
@@ -50,6 +55,7 @@ var poster200 = outboundtest.Case{Open: open, Good: func(http.ResponseWriter, *h
 
 func TestR13Faults(t *testing.T)    { poster200.Faults(t) }
 func TestR29Addresses(t *testing.T) { poster200.Addresses(t) }
+func TestR30Canaries(t *testing.T)  { poster200.Canaries(t) }
 
 func TestNoProxyIsAsked(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy"} {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,29 @@ func (c Case) fault(t *testing.T, f fault) {
 	server.become(c.Good)
 	if err := s.Write(t.Context(), []daybook.Event{sinktest.Event("e")}); err != nil {
 		t.Errorf("when it is over: %v", err)
+	}
+}
+
+// Canaries sends events to destinations that repeat what they were sent, in all
+// ways they have, and looks for it in the errors.
+func (c Case) Canaries(t *testing.T) {
+	const user, password, path, query = "user-1f6b", "password-2f6b", "path-3f6b", "query-4f6b"
+	for _, f := range faults {
+		if f.silent {
+			continue
+		}
+		server := serve(t, f.serve)
+		url := strings.Replace(server.URL, "://", "://"+user+":"+password+"@", 1) + "/" + path + "?" + query
+		s, err := c.Open(url, prompt, true)
+		if err != nil { // a sink may refuse such an address
+			sinktest.CheckText(t, err, user, password, query)
+			s = c.open(t, server.URL, prompt)
+		} else {
+			t.Cleanup(func() { s.Close(context.Background()) })
+		}
+		if err := s.Write(t.Context(), sinktest.Events("e", 3)); err != nil {
+			sinktest.CheckText(t, err, append(c.Secrets, user, password, path, query)...)
+		}
 	}
 }
 
