@@ -36,3 +36,6 @@ func (l Lease) Open() io.ReadCloser {
 
 // Leave ends the first user.
 func (l Lease) Leave() { l.l.leave() }
+
+// SetTransport makes the client send through another transport.
+func (c *Client) SetTransport(t http.RoundTripper) { c.http.Transport = t }
