@@ -56,7 +56,7 @@ func TestABodyIsNotWrittenOverWhileItIsRead(t *testing.T) {
 	}
 	var others [][]byte
 	for range 100 {
-		others = append(others, append(outbound.Buffer(), "what is sent next, to somebody else"...))
+		others = append(others, append(outbound.Buffer(), "what is sent next"...))
 	}
 	if text, err := io.ReadAll(late.body); string(text) != sent || err != nil {
 		t.Errorf("the transport reads %q, %v", text, err)
