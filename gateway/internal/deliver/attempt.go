@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/attempt"
 )
 
 // fly does what a piece is waiting for, in a goroutine of its own.
@@ -51,7 +52,7 @@ func (l *lane) attempt(p *piece) (dead *piece) {
 // these again and again.
 func (l *lane) atFault(p *piece, whole *fault, apart bool) bool {
 	const again = 3
-	return whole != nil && (whole.class == Permanent || apart && p.tries >= again)
+	return whole != nil && (whole.class == attempt.Permanent || apart && p.tries >= again)
 }
 
 // A verdict is what one write said about its events.
@@ -79,7 +80,7 @@ func (v *verdict) blame(ids []string, err error) {
 		case f == nil:
 			taken++
 			continue
-		case f.class == Permanent:
+		case f.class == attempt.Permanent:
 			refused++
 		}
 		if first == nil {
@@ -106,7 +107,7 @@ func (l *lane) try(p *piece) verdict {
 		e := n.load.event
 		if err := l.shape(&e); err != nil {
 			unfit[i] = faultOf(err)
-			unfit[i].class = Permanent
+			unfit[i].class = attempt.Permanent
 			continue
 		}
 		events = append(events, e)
@@ -168,7 +169,7 @@ func (l *lane) call(ctx context.Context, events []daybook.Event) (err error) {
 		if p := recover(); p != nil {
 			err = l.panicked(p)
 		}
-		class := ClassOf(err)
+		class := attempt.ClassOf(err)
 		l.health.attempts[class].Add(1)
 		l.options.Observe.Attempt(l.Name, len(events), class, time.Since(began))
 	}()
@@ -189,7 +190,7 @@ func (l *lane) panicked(p any) error {
 // caller holds the lock.
 func (l *lane) halve(p *piece, f *fault, now time.Time) {
 	due := now
-	if f.class != Permanent {
+	if f.class != attempt.Permanent {
 		due = now.Add(f.wait(p.tries, mostEvent, l.options.Rand()))
 	}
 	middle := len(p.nodes) / 2
@@ -209,7 +210,7 @@ func (l *lane) judge(p *piece, v *verdict, now time.Time) (dead *piece) {
 		switch {
 		case f == nil:
 			l.end(n, &l.account.counts.Delivered)
-		case f.class == Permanent:
+		case f.class == attempt.Permanent:
 			n.state = dying
 			dead.nodes = append(dead.nodes, n)
 		default:

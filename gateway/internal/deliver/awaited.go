@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/attempt"
 	"daybook.dev/gateway/internal/store"
 )
 
@@ -35,7 +36,7 @@ const reasonRetried = "retried"
 
 func unknown() *fault {
 	return &fault{
-		class: Permanent, code: daybook.Unavailable, reason: "outcome_unknown",
+		class: attempt.Permanent, code: daybook.Unavailable, reason: "outcome_unknown",
 		message: "whether the destination took the event is not known: the gateway ended while the caller waited",
 	}
 }

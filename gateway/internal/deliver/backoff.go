@@ -1,6 +1,10 @@
 package deliver
 
-import "time"
+import (
+	"time"
+
+	"daybook.dev/gateway/internal/attempt"
+)
 
 // The waits between attempts. Each is chosen by chance between nothing and a
 // limit that doubles from one failure to the next ("full jitter"), so that what
@@ -40,11 +44,11 @@ func backoff(failures int, most time.Duration, chance float64) time.Duration {
 // wait returns how long to leave an event, or a destination, alone after a
 // fault.
 func (f *fault) wait(failures int, most time.Duration, chance float64) time.Duration {
-	if f.class == Misconfigured {
+	if f.class == attempt.Misconfigured {
 		most = mostMisconfigured
 	}
 	wait := backoff(failures, most, chance)
-	if f.class == Throttled {
+	if f.class == attempt.Throttled {
 		wait = max(wait, min(f.retryAfter, mostAsked))
 	}
 	return wait

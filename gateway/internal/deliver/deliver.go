@@ -49,6 +49,7 @@ import (
 	"time"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/attempt"
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/internal/wal"
 )
@@ -56,6 +57,7 @@ import (
 // A Store is what events are delivered from, and where dead letters go.
 type Store interface {
 	store.Holder
+	store.Selector
 	store.Counter
 
 	// Append is that of store.Store.
@@ -101,7 +103,7 @@ type Options struct {
 type Observer struct {
 	// Attempt is told of each write: how many events it had, what came of it,
 	// and how long it took.
-	Attempt func(destination string, events int, class Class, took time.Duration)
+	Attempt func(destination string, events int, class attempt.Class, took time.Duration)
 }
 
 func (o Options) withDefaults() Options {
@@ -118,7 +120,7 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Observe.Attempt == nil {
-		o.Observe.Attempt = func(string, int, Class, time.Duration) {}
+		o.Observe.Attempt = func(string, int, attempt.Class, time.Duration) {}
 	}
 	return o
 }

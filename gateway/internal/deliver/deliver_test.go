@@ -15,6 +15,7 @@ import (
 	"daybook.dev/gateway/internal/deliver"
 	"daybook.dev/gateway/internal/deliver/delivertest"
 	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/wal/waltest"
 )
 
 func TestEveryEventIsDeliveredOnceToEveryDestination(t *testing.T) {
@@ -55,7 +56,7 @@ func TestADestinationGoesOnWhereItWas(t *testing.T) {
 		each(t, sink, 1, 1, ids("a", 10)...)
 		each(t, sink, 1, 1, ids("b", 10)...)
 		r.wants(deliver.Counts{Delivered: 20}, 0)
-		p.crash(r)
+		p.crash(r, waltest.Everything)
 		p.add("c", 10)
 		r = p.start(t, out(sink))
 		settle(time.Second)

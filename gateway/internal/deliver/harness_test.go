@@ -26,14 +26,22 @@ type place struct {
 	log   logged
 }
 
-func newPlace() *place {
-	return &place{store: &delivertest.Store{}, disk: waltest.NewDisk(1)}
+func newPlace() *place { return newPlaceOf(1) }
+
+// newPlaceOf returns a place whose disk decides by a seed what it loses. The data
+// directory is there, as the journal makes it.
+func newPlaceOf(seed uint64) *place {
+	p := &place{store: &delivertest.Store{}, disk: waltest.NewDisk(seed)}
+	_ = p.disk.Mkdir("/data")
+	_ = p.disk.SyncDir("/")
+	return p
 }
 
 // A running is an engine that runs.
 type running struct {
 	*deliver.Engine
 	t    *testing.T
+	life *delivertest.Life
 	kill context.CancelFunc
 	done chan error
 }
@@ -46,8 +54,9 @@ func (p *place) start(t *testing.T, destinations ...deliver.Destination) *runnin
 
 func (p *place) startWith(t *testing.T, o deliver.Options) *running {
 	t.Helper()
+	life := p.store.Live()
 	if o.Store == nil {
-		o.Store = p.store
+		o.Store = life
 	}
 	if o.StoreID == "" {
 		o.StoreID, o.Epoch = "store-1", 1
@@ -61,7 +70,7 @@ func (p *place) startWith(t *testing.T, o deliver.Options) *running {
 		t.Fatal(err)
 	}
 	ctx, kill := context.WithCancel(context.Background())
-	r := &running{Engine: e, t: t, kill: kill, done: make(chan error, 1)}
+	r := &running{Engine: e, t: t, life: life, kill: kill, done: make(chan error, 1)}
 	go func() { r.done <- e.Run(ctx) }()
 	return r
 }
@@ -80,11 +89,12 @@ func (r *running) stop() {
 	r.kill()
 }
 
-// crash ends the engine with everything that is not on the disk yet: the disk
-// is cut off first.
-func (p *place) crash(r *running) {
+// crash ends the engine as kill -9 does, or worse: of what was not synced, keep
+// says what is found afterwards. Nothing that the engine still does counts.
+func (p *place) crash(r *running, keep waltest.Keep) {
 	r.t.Helper()
-	p.disk = p.disk.Restart(waltest.Everything)
+	r.life.End()
+	p.disk = p.disk.Restart(keep)
 	r.kill()
 	<-r.done
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/attempt"
 )
 
 // health is how a destination, and the reading for it, has been doing. But for
@@ -21,13 +22,16 @@ type health struct {
 	last   *fault // the last of any kind, and when
 	lastAt time.Time
 
-	said   Class              // of the outage that the log was told of; Taken = none
+	said   attempt.Class      // of the outage that the log was told of; Taken = none
 	saidAt time.Time          // when it was told first
 	quiet  [classes]time.Time // no line about such an outage before
 
 	unread   int       // reads of the store in a row that failed
 	unreadTo time.Time // no read before
 }
+
+// classes is how many classes there are.
+const classes = attempt.Transient + 1
 
 // quietFor is the least time between two outages that the log is told of: a
 // destination that throttles all day is one line in a while.
@@ -44,9 +48,9 @@ func (l *lane) charge(first time.Time, v *verdict, now time.Time) (apart bool) {
 	switch {
 	case v.whole == nil:
 		l.answered(l.partly(v, now), now)
-	case v.whole.class == Permanent:
+	case v.whole.class == attempt.Permanent:
 		l.answered(false, now)
-	case v.whole.class == Transient && h.tookAt.After(first):
+	case v.whole.class == attempt.Transient && h.tookAt.After(first):
 		return true
 	default:
 		h.breaker.failed(v.whole, v.began, now, l.options.Rand())
@@ -66,9 +70,9 @@ func (l *lane) partly(v *verdict, now time.Time) (misconfigured bool) {
 		}
 		h.last, h.lastAt = f, now
 		switch f.class {
-		case Throttled:
+		case attempt.Throttled:
 			h.pause = now.Add(min(f.retryAfter, mostAsked))
-		case Misconfigured:
+		case attempt.Misconfigured:
 			misconfigured = true
 			l.complain(f, now)
 		default:
@@ -81,10 +85,10 @@ func (l *lane) partly(v *verdict, now time.Time) (misconfigured bool) {
 func (l *lane) answered(misconfigured bool, now time.Time) {
 	h := &l.health
 	before := h.breaker.worked()
-	if h.said == Taken || misconfigured {
+	if h.said == attempt.Taken || misconfigured {
 		return
 	}
-	h.said = Taken
+	h.said = attempt.Taken
 	l.options.Log.Info("a destination takes events again", "destination", l.Name,
 		"failed_writes", before.failures, "outage", now.Sub(h.saidAt).Round(time.Millisecond))
 }
@@ -93,16 +97,16 @@ func (l *lane) answered(misconfigured bool, now time.Time) {
 // that a person has to act.
 func (l *lane) complain(f *fault, now time.Time) {
 	h := &l.health
-	worse := h.said == Taken || h.said != Misconfigured && f.class == Misconfigured
+	worse := h.said == attempt.Taken || h.said != attempt.Misconfigured && f.class == attempt.Misconfigured
 	if !worse || now.Before(h.quiet[f.class]) {
 		return
 	}
-	if h.said == Taken {
+	if h.said == attempt.Taken {
 		h.saidAt = now
 	}
 	h.said, h.quiet[f.class] = f.class, now.Add(quietFor)
 	log := l.options.Log.With("destination", l.Name, "class", f.class.String(), "code", f.code.String(), "reason", f.reason, "err", safe(f.cause))
-	if f.class == Misconfigured {
+	if f.class == attempt.Misconfigured {
 		log.Error("a destination needs somebody to act: its events are kept until then")
 		return
 	}

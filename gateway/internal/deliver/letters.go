@@ -181,20 +181,17 @@ const mournTime = 10 * time.Second
 func (l *lane) exhume(ctx context.Context) error {
 	after := l.letters.floor
 	for after != 0 && after < l.opened {
-		entries, err := l.options.Store.Read(ctx, after, readMax)
+		entries, through, err := l.options.Store.ReadKinds(ctx, after, readMax, store.KindRefused)
 		if err != nil {
 			return err
 		}
-		if len(entries) == 0 {
-			return nil
-		}
 		for i := range entries {
-			e := &entries[i]
-			if e.Kind == store.KindRefused && e.Refusal.Destination == l.Name && e.Position <= l.opened && !l.window.complete(e.Refusal.Position) {
-				l.letters.found[e.Refusal.Position] = true
+			r := entries[i].Refusal
+			if r.Destination == l.Name && entries[i].Position <= l.opened && !l.window.complete(r.Position) {
+				l.letters.found[r.Position] = true
 			}
 		}
-		after = entries[len(entries)-1].Position
+		after = through
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/attempt"
 	"daybook.dev/gateway/internal/store"
 )
 
@@ -92,7 +93,7 @@ func (l *lane) status(now time.Time) Status {
 		s.Oldest = n.received
 	}
 	for c := range h.attempts {
-		s.Attempts[Class(c).String()] = h.attempts[c].Load()
+		s.Attempts[attempt.Class(c).String()] = h.attempts[c].Load()
 	}
 	if f := h.last; f != nil {
 		s.Last = &LastFault{At: h.lastAt, Code: f.code, Reason: f.reason, Message: f.message}
@@ -109,9 +110,9 @@ func (l *lane) state(now time.Time, queued uint64) (State, time.Time) {
 	switch {
 	case h.unread > 0:
 		return StateUnreadable, h.unreadTo
-	case !b.closed() && b.last.class == Misconfigured:
+	case !b.closed() && b.last.class == attempt.Misconfigured:
 		return StateMisconfigured, b.next
-	case !b.closed() && b.last.class == Throttled:
+	case !b.closed() && b.last.class == attempt.Throttled:
 		return StateThrottled, b.next
 	case b.open():
 		return StateOpen, b.next
@@ -119,7 +120,7 @@ func (l *lane) state(now time.Time, queued uint64) (State, time.Time) {
 		return StateRetrying, b.next
 	case now.Before(h.pause):
 		return StateThrottled, h.pause
-	case h.said == Misconfigured:
+	case h.said == attempt.Misconfigured:
 		return StateMisconfigured, time.Time{}
 	case queued > 0:
 		return StateDelivering, time.Time{}

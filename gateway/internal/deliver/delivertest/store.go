@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"daybook.dev"
@@ -16,8 +17,9 @@ import (
 // counts, and is safe for concurrent use. The zero value is empty and ready.
 // Restarting the process is opening a second engine on it.
 type Store struct {
-	mu      sync.Mutex // guards everything below
-	entries []store.Entry
+	mu      sync.Mutex    // guards everything below
+	all     []store.Entry // ever appended
+	entries []store.Entry // those kept
 	newest  store.Position
 	events  uint64        // stored ever
 	before  store.Tally   // right before the oldest entry kept
@@ -35,6 +37,11 @@ type Store struct {
 func (s *Store) Append(_ context.Context, records []store.Record) ([]store.Receipt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.append(records)
+}
+
+// append must be called with mu held.
+func (s *Store) append(records []store.Record) ([]store.Receipt, error) {
 	if s.closed {
 		return nil, daybook.ErrClosed
 	}
@@ -47,7 +54,8 @@ func (s *Store) Append(_ context.Context, records []store.Record) ([]store.Recei
 		if records[i].Kind == store.KindEvent {
 			s.events++
 		}
-		s.entries = append(s.entries, store.Entry{Position: s.newest, Record: kept(records[i])})
+		e := store.Entry{Position: s.newest, Record: kept(records[i])}
+		s.entries, s.all = append(s.entries, e), append(s.all, e)
 		receipts[i] = store.Receipt{Status: daybook.Stored, ID: records[i].Event.ID, Position: s.newest}
 	}
 	s.wake()
@@ -150,7 +158,7 @@ func (s *Store) Cut(behind store.Position) {
 		if s.entries[n-1].Kind == store.KindEvent {
 			s.events--
 		}
-		s.entries = s.entries[:n-1]
+		s.entries, s.all = s.entries[:n-1], s.all[:len(s.all)-1]
 	}
 	s.newest = min(s.newest, behind)
 }
@@ -206,6 +214,25 @@ func (s *Store) Read(_ context.Context, after store.Position, most int) ([]store
 		}
 	}
 	return read, nil
+}
+
+// ReadKinds implements [store.Selector].
+func (s *Store) ReadKinds(ctx context.Context, after store.Position, most int, kinds ...store.Kind) ([]store.Entry, store.Position, error) {
+	_, newest := s.Bounds()
+	read, err := s.Read(ctx, after, int(newest)+1)
+	if err != nil {
+		return nil, after, err
+	}
+	var found []store.Entry
+	for _, e := range read {
+		if !slices.Contains(kinds, e.Kind) {
+			continue
+		}
+		if found = append(found, e); len(found) == most {
+			return found, e.Position, nil
+		}
+	}
+	return found, max(after, newest), nil
 }
 
 // Wait implements [store.Follower].
@@ -304,4 +331,45 @@ func (s *Store) Records(kind store.Kind) []store.Entry {
 		}
 	}
 	return found
+}
+
+// All returns every record that was ever stored, kept or not.
+func (s *Store) All() []store.Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all)
+}
+
+// A Life is a store as one run of the gateway sees it. Nothing is stored for it
+// after its end, whatever of it still runs.
+type Life struct {
+	*Store
+	ended atomic.Bool
+}
+
+// Live begins a life.
+func (s *Store) Live() *Life { return &Life{Store: s} }
+
+// End is a kill -9, as far as the store is concerned.
+func (l *Life) End() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended.Store(true)
+}
+
+// Append implements [store.Store].
+func (l *Life) Append(_ context.Context, records []store.Record) ([]store.Receipt, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended.Load() {
+		return nil, daybook.ErrClosed
+	}
+	return l.append(records)
+}
+
+// Hold implements [store.Holder].
+func (l *Life) Hold(name string, after store.Position) {
+	if !l.ended.Load() {
+		l.Store.Hold(name, after)
+	}
 }
