@@ -92,28 +92,40 @@ func (c *cursor) clamp(known store.Tally, log *slog.Logger) {
 	}
 }
 
-// deadBytes knows how many bytes of dead letters there are per caller, by two
-// generations: the older is forgotten once none of it is kept any more.
+// deadBytes knows how many bytes of dead letters are kept per caller. Letters go
+// with the records around them, so it forgets them in two generations: the older
+// one when none of it is kept any more, both when that is true of the newer one.
 type deadBytes struct {
 	Older map[string]int64 `json:"older,omitempty"`
-	Newer map[string]int64 `json:"newer,omitempty"` // those stored behind Since
-	Since store.Position   `json:"since,omitempty"`
+	Newer map[string]int64 `json:"newer,omitempty"`
+	Since store.Position   `json:"since,omitempty"` // the last letter of the older generation
+	Last  store.Position   `json:"last,omitempty"`  // the last letter of all
 }
 
 // manyCallers is how many callers' bytes are counted apart; the others share
 // one count.
 const manyCallers = 1000
 
-// of returns the bytes that count for a caller.
-func (d *deadBytes) of(caller string) int64 { return d.Older[d.name(caller)] + d.Newer[d.name(caller)] }
+// of returns the bytes that count for a caller. oldest is the position of the
+// oldest record kept; zero = there is none.
+func (d *deadBytes) of(caller string, oldest store.Position) int64 {
+	if oldest > d.Last {
+		d.Older, d.Newer = nil, nil
+	}
+	if oldest > d.Since {
+		d.Older, d.Newer, d.Since = d.Newer, nil, d.Last
+	}
+	name := d.name(caller)
+	return d.Older[name] + d.Newer[name]
+}
 
-// add counts a dead letter of a caller. newest is the position of the newest
-// record, oldest that of the oldest one kept.
-func (d *deadBytes) add(caller string, bytes int64, oldest, newest store.Position) {
-	if d.Newer == nil || oldest > d.Since {
-		d.Older, d.Newer, d.Since = d.Newer, map[string]int64{}, newest
+// add counts a dead letter of a caller, stored at a position.
+func (d *deadBytes) add(caller string, bytes int64, at store.Position) {
+	if d.Newer == nil {
+		d.Newer = map[string]int64{}
 	}
 	d.Newer[d.name(caller)] += bytes
+	d.Last = at
 }
 
 func (d *deadBytes) name(caller string) string {
@@ -124,5 +136,5 @@ func (d *deadBytes) name(caller string) string {
 }
 
 func (d *deadBytes) clone() deadBytes {
-	return deadBytes{Older: maps.Clone(d.Older), Newer: maps.Clone(d.Newer), Since: d.Since}
+	return deadBytes{Older: maps.Clone(d.Older), Newer: maps.Clone(d.Newer), Since: d.Since, Last: d.Last}
 }

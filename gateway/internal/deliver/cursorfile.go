@@ -44,31 +44,40 @@ func CursorFile(data, destination string) string {
 	return cursorFiles{dir: filepath.Join(data, folder)}.name(destination, cursorSuffix)
 }
 
-// encode returns the content of a cursor's file: a line with magic, version,
-// length and check, then the cursor as JSON.
+// encode returns the content of a cursor's file: a line with magic, version
+// and check, then the cursor as JSON.
 func (c *cursor) encode() ([]byte, error) {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
 	}
 	body = append(body, '\n')
-	head := fmt.Sprintf("%s %d %d %08x\n", cursorMagic, cursorVersion, len(body), wal.Checksum(body))
-	return append([]byte(head), body...), nil
+	head := fmt.Sprintf("%s %d", cursorMagic, cursorVersion)
+	return fmt.Appendf(nil, "%s %08x\n%s", head, checkOf(head, body), body), nil
+}
+
+// checkOf covers the head, too: rot must not pass for a newer version.
+func checkOf(head string, body []byte) uint32 {
+	sum := wal.NewChecksum()
+	_, _ = sum.Write([]byte(head))
+	_, _ = sum.Write(body)
+	return sum.Sum32()
 }
 
 // parseCursor is the inverse of encode.
 func parseCursor(content []byte) (*cursor, error) {
-	head, body, ok := bytes.Cut(content, []byte("\n"))
-	var version, length int
-	var check uint32
-	if n, _ := fmt.Sscanf(string(head), cursorMagic+" %d %d %x", &version, &length, &check); !ok || n < 1 {
+	line, body, _ := bytes.Cut(content, []byte("\n"))
+	at := max(0, bytes.LastIndexByte(line, ' '))
+	head, check := string(line[:at]), string(line[at:])
+	if check != fmt.Sprintf(" %08x", checkOf(head, body)) {
+		return nil, errors.New("checksum mismatch")
+	}
+	var version int
+	if _, err := fmt.Sscanf(head, cursorMagic+" %d", &version); err != nil {
 		return nil, errors.New("it does not begin like a cursor")
 	}
 	if version > cursorVersion {
 		return nil, fmt.Errorf("format %d: %w", version, errVersion)
-	}
-	if len(body) != length || wal.Checksum(body) != check {
-		return nil, errors.New("checksum mismatch")
 	}
 	c := &cursor{}
 	if err := json.Unmarshal(body, c); err != nil {

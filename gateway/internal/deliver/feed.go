@@ -28,7 +28,7 @@ const (
 // share what was read, so that each record is decoded once; those that lag read
 // by themselves and take nothing from the others.
 type feed struct {
-	from     store.Follower
+	from     source
 	maxBytes int // of the shared blocks
 
 	reading sync.Mutex // held by whoever reads for all; never together with mu
@@ -39,6 +39,22 @@ type feed struct {
 	changed chan struct{} // closed when there are news, then replaced
 }
 
+// A source is the store as a feed sees it.
+type source interface {
+	store.Follower
+	store.Counter
+}
+
+// newest is the position of the newest record, also where it is not kept any
+// more.
+func newest(s source) store.Position {
+	if _, newest := s.Bounds(); newest != 0 {
+		return newest
+	}
+	tallies := s.Tallies()
+	return tallies[len(tallies)-1].Position
+}
+
 // A block is what one read returned.
 type block struct {
 	after, last store.Position // it has every record in between
@@ -46,15 +62,14 @@ type block struct {
 	bytes       int
 }
 
-func newFeed(from store.Follower, maxBytes int) *feed {
+func newFeed(from source, maxBytes int) *feed {
 	return &feed{from: from, maxBytes: maxBytes, changed: make(chan struct{})}
 }
 
 // run wakes those who wait for news until ctx ends.
 func (f *feed) run(ctx context.Context) {
-	_, newest := f.from.Bounds()
 	for {
-		err := f.from.Wait(ctx, newest)
+		err := f.from.Wait(ctx, newest(f.from))
 		switch {
 		case ctx.Err() != nil || errors.Is(err, daybook.ErrClosed):
 			return
@@ -63,7 +78,6 @@ func (f *feed) run(ctx context.Context) {
 		default:
 			pause(ctx, gather)
 		}
-		_, newest = f.from.Bounds()
 		f.mu.Lock()
 		close(f.changed)
 		f.changed = make(chan struct{})
@@ -93,11 +107,11 @@ func (f *feed) news() <-chan struct{} {
 // change them. What lies between after and last and is not among them does not
 // exist any more.
 func (f *feed) next(ctx context.Context, after store.Position) (entries []store.Entry, last store.Position, err error) {
-	_, newest := f.from.Bounds()
-	if newest <= after {
+	end := newest(f.from)
+	if end <= after {
 		return nil, after, nil
 	}
-	if newest-after > nearTail {
+	if end-after > nearTail {
 		b, err := f.read(ctx, after, readMax)
 		return b.entries, b.last, err
 	}
@@ -118,15 +132,15 @@ func (f *feed) next(ctx context.Context, after store.Position) (entries []store.
 }
 
 func (f *feed) read(ctx context.Context, after store.Position, most int) (block, error) {
-	_, newest := f.from.Bounds()
+	end := newest(f.from)
 	entries, err := f.from.Read(ctx, after, most)
 	b := block{after: after, last: after, entries: entries}
 	if err != nil {
 		return b, err
 	}
 	if len(entries) == 0 {
-		// Nothing up to the newest record can be read: it is damaged.
-		b.last = max(after, newest)
+		// Nothing up to the newest record can be read: it is damaged, or gone.
+		b.last = max(after, end)
 		return b, nil
 	}
 	b.last = entries[len(entries)-1].Position

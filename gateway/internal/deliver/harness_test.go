@@ -58,14 +58,7 @@ func (p *place) startWith(t *testing.T, o deliver.Options) *running {
 	if o.Store == nil {
 		o.Store = life
 	}
-	if o.StoreID == "" {
-		o.StoreID, o.Epoch = "store-1", 1
-	}
-	o.Dir, o.FS, o.Log = "/data", p.disk, slog.New(slog.NewTextHandler(&p.log, nil))
-	if o.Rand == nil {
-		o.Rand = func() float64 { return 0.999 }
-	}
-	e, err := deliver.Open(t.Context(), o)
+	e, err := deliver.Open(t.Context(), p.options(o))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +66,21 @@ func (p *place) startWith(t *testing.T, o deliver.Options) *running {
 	r := &running{Engine: e, t: t, life: life, kill: kill, done: make(chan error, 1)}
 	go func() { r.done <- e.Run(ctx) }()
 	return r
+}
+
+// options completes o with what is of the place.
+func (p *place) options(o deliver.Options) deliver.Options {
+	if o.Store == nil {
+		o.Store = p.store
+	}
+	if o.StoreID == "" {
+		o.StoreID, o.Epoch = "store-1", 1
+	}
+	if o.Rand == nil {
+		o.Rand = func() float64 { return 0.999 }
+	}
+	o.Dir, o.FS, o.Log = "/data", p.disk, slog.New(slog.NewTextHandler(&p.log, nil))
+	return o
 }
 
 // stop stops the engine as an orderly stop does, and waits for it.

@@ -23,7 +23,9 @@ type letters struct {
 	disk  store.Position // what the cursor on disk says; 0 = that there are none
 
 	bytes deadBytes
-	found map[store.Position]bool // events whose letters a start found
+
+	sought bool                    // a start has looked behind floor
+	found  map[store.Position]bool // events whose letters it found, and which were not read again yet
 
 	failed int       // calls in a row that could not store their letters
 	said   int       // events dead since the log was last told
@@ -76,8 +78,8 @@ func (l *lane) bury(p *piece) {
 func (l *lane) announce() error {
 	l.mu.Lock()
 	t := &l.letters
-	if t.open == 0 {
-		_, t.floor = l.options.Store.Bounds()
+	if t.settled() {
+		t.floor = newest(l.options.Store)
 	}
 	t.open++
 	said := t.disk != 0
@@ -88,12 +90,15 @@ func (l *lane) announce() error {
 	return l.saver.flush(l.hard, l)
 }
 
+// settled reports whether the counts have every letter that is stored.
+func (t *letters) settled() bool { return t.open == 0 && t.sought && len(t.found) == 0 }
+
 // deadAfter is what a cursor written now has to say: behind which position
 // there may be letters that it does not know. The caller holds the lock.
 func (l *lane) deadAfter(now time.Time) (position store.Position) {
 	t := &l.letters
-	if t.open == 0 {
-		_, t.floor = l.options.Store.Bounds()
+	if t.settled() {
+		t.floor = newest(l.options.Store)
 		if now.Sub(t.ended) >= calmTime {
 			t.disk = 0 // from now on: the next letter has to be announced
 			return 0
@@ -106,7 +111,7 @@ func (l *lane) deadAfter(now time.Time) (position store.Position) {
 // while, and returns when that will be. The caller holds the lock.
 func (l *lane) calm(now time.Time) (due time.Time) {
 	t := &l.letters
-	if t.disk == 0 || t.open > 0 {
+	if t.disk == 0 || !t.settled() {
 		return time.Time{}
 	}
 	if due = t.ended.Add(calmTime); due.After(now) {
@@ -138,7 +143,8 @@ func (l *lane) letter(n *node) store.Record {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.letters.bytes.of(r.Caller) >= l.MaxDeadBytes {
+	oldest, _ := l.options.Store.Bounds()
+	if l.letters.bytes.of(r.Caller, oldest) >= l.MaxDeadBytes {
 		r.Event = daybook.Event{ID: r.Event.ID, Name: r.Event.Name}
 	}
 	return r
@@ -149,8 +155,7 @@ func (l *lane) buried(n *node, r *store.Record, at store.Position) {
 	if n.load == nil {
 		l.awaited.remember(n.first, at)
 	}
-	oldest, newest := l.options.Store.Bounds()
-	l.letters.bytes.add(r.Caller, int64(eventBytes(&r.Event)), oldest, newest)
+	l.letters.bytes.add(r.Caller, int64(eventBytes(&r.Event)), at)
 	l.end(n, &l.account.counts.Dead)
 }
 
@@ -179,19 +184,32 @@ const mournTime = 10 * time.Second
 // exhume finds the events whose dead letters were stored and which the cursor
 // does not know.
 func (l *lane) exhume(ctx context.Context) error {
+	l.mu.Lock()
 	after := l.letters.floor
+	l.mu.Unlock()
 	for after != 0 && after < l.opened {
 		entries, through, err := l.options.Store.ReadKinds(ctx, after, readMax, store.KindRefused)
 		if err != nil {
 			return err
 		}
-		for i := range entries {
-			r := entries[i].Refusal
-			if r.Destination == l.Name && entries[i].Position <= l.opened && !l.window.complete(r.Position) {
-				l.letters.found[r.Position] = true
-			}
-		}
+		l.found(entries)
 		after = through
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.letters.sought = true
 	return nil
+}
+
+// found notes which of some refused records are dead letters of the lane, about
+// events that are not finished.
+func (l *lane) found(entries []store.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range entries {
+		r := entries[i].Refusal
+		if r.Destination == l.Name && entries[i].Position <= l.opened && !l.window.complete(r.Position) {
+			l.letters.found[r.Position] = true
+		}
+	}
 }

@@ -40,17 +40,21 @@ var steps = []string{
 // that it was delivered, or is accounted for as dead, filtered or evicted; and of
 // the counts, that they say exactly that.
 func TestNoEventIsLostWhateverHappens(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		plan := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step {
-			return step{do: rapid.SampledFrom(steps).Draw(rt, "do"), n: rapid.IntRange(0, 60).Draw(rt, "n")}
-		}), 1, 60).Draw(rt, "plan")
-		seed := rapid.Uint64().Draw(rt, "seed")
-		var problems []string
-		synctest.Test(t, func(t *testing.T) { problems = newWorld(t, seed).run(plan) })
-		if len(problems) > 0 {
-			rt.Fatalf("%d problems:\n%s", len(problems), strings.Join(problems[:min(len(problems), 10)], "\n"))
-		}
-	})
+	for range rounds(5, 500) { // of 100 plans each
+		rapid.Check(t, func(rt *rapid.T) { whatever(t, rt) })
+	}
+}
+
+func whatever(t *testing.T, rt *rapid.T) {
+	plan := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step {
+		return step{do: rapid.SampledFrom(steps).Draw(rt, "do"), n: rapid.IntRange(0, 60).Draw(rt, "n")}
+	}), 1, 60).Draw(rt, "plan")
+	seed := rapid.Uint64().Draw(rt, "seed")
+	var problems []string
+	synctest.Test(t, func(t *testing.T) { problems = newWorld(t, seed).run(plan) })
+	if len(problems) > 0 {
+		rt.Fatalf("%d problems:\n%s", len(problems), strings.Join(problems[:min(len(problems), 10)], "\n"))
+	}
 }
 
 // A world is a gateway, its destinations, and what is known about their events.
@@ -214,34 +218,11 @@ func (w *world) await(n int) {
 	w.append(store.Record{Kind: store.KindSettled, Event: daybook.Event{ID: r.Event.ID}, Caller: "a", Received: time.Now(), Settlement: &store.Settlement{Position: at, Destination: "out", Status: status}})
 }
 
-// A letter is a dead letter, by what the last record about it says.
-type letter struct {
-	destination string
-	at          store.Position
-}
-
-// dead folds the records about dead letters.
-func (w *world) dead() map[letter]bool {
-	dead := map[letter]bool{}
-	for _, e := range w.store.All() {
-		switch {
-		case e.Kind == store.KindRefused:
-			dead[letter{e.Refusal.Destination, e.Refusal.Position}] = true
-		case e.Kind == store.KindSettled:
-			l := letter{e.Settlement.Destination, e.Settlement.Position}
-			if dead[l] = e.Settlement.Status != daybook.Stored; !dead[l] {
-				delete(dead, l)
-			}
-		}
-	}
-	return dead
-}
-
 // retry delivers a dead letter, as an operator does who has mended what was
 // wrong with it.
 func (w *world) retry(n int) {
 	var all []letter
-	for l := range w.dead() {
+	for l := range fold(w.store.All()) {
 		all = append(all, l)
 	}
 	slices.SortFunc(all, func(a, b letter) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
@@ -304,7 +285,7 @@ func (w *world) heal() {
 
 // check holds what is known about every event against what was taken and counted.
 func (w *world) check() {
-	letters := w.dead()
+	letters := fold(w.store.All())
 	var events []store.Entry
 	for _, e := range w.store.All() {
 		if e.Kind == store.KindEvent {

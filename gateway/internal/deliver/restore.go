@@ -117,6 +117,7 @@ func (l *lane) resume(c *cursor, old bool) {
 			l.letters.floor = min(c.Newest, c.DeadAfter)
 		}
 	}
+	l.letters.sought = l.letters.floor == 0
 	l.account.suspect(l.opened, l.options.Store)
 	l.compare()
 	l.advance()

@@ -161,7 +161,6 @@ func (l *lane) snapshot(now time.Time, asked bool) *cursor {
 		return nil
 	}
 	l.dirty = false
-	_, newest := l.options.Store.Bounds()
 	w := &l.window
 	return &cursor{
 		Destination: l.Name,
@@ -169,7 +168,7 @@ func (l *lane) snapshot(now time.Time, asked bool) *cursor {
 		Start: l.account.start, Base: l.account.base,
 		Low: w.low, LowEvents: w.lowEvents, Ranges: w.spans(),
 		Counts:    l.account.counts,
-		Newest:    newest,
+		Newest:    newest(l.options.Store),
 		DeadAfter: l.deadAfter(now), DeadBytes: l.letters.bytes.clone(),
 		Written: now.UTC(),
 	}

@@ -62,6 +62,9 @@ func (l *lane) take() {
 		l.reach(l.rest.last)
 		l.rest = rest{}
 	}
+	if l.letters.sought && l.window.read >= l.opened {
+		clear(l.letters.found) // those of events that are not kept any more
+	}
 	l.advance()
 	l.touch()
 }
