@@ -10,7 +10,7 @@ import (
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
-	"daybook.dev/gateway/internal/deliver"
+	"daybook.dev/gateway/internal/attempt"
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/store/journal"
 )
@@ -128,14 +128,14 @@ func (m *metrics) countClientDrops(caller, reason string, events uint64) {
 }
 
 // countAttempt is told of each write to a destination that is followed.
-func (m *metrics) countAttempt(destination string, _ int, class deliver.Class, took time.Duration) {
+func (m *metrics) countAttempt(destination string, _ int, class attempt.Class, took time.Duration) {
 	m.attempts.WithLabelValues(destination, class.String()).Inc()
 	m.writes.WithLabelValues(destination).Observe(took.Seconds())
 }
 
 // countForward is told what came of an attempt that a caller waited for.
 func (m *metrics) countForward(destination string, err error) {
-	m.attempts.WithLabelValues(destination, deliver.ClassOf(err).String()).Inc()
+	m.attempts.WithLabelValues(destination, attempt.ClassOf(err).String()).Inc()
 }
 
 // countTruncated is told of values that did not fit a destination.
