@@ -88,7 +88,7 @@ func TestLogRecordsWithAnEventNameBecomeEvents(t *testing.T) {
 	}
 	log.Info("Somebody came", "event.name", "login-success", "event.type", "behavioral", "user_id", "ann", slog.Group("g", "a", 1)) //nolint:sloglint // the key is OpenTelemetry's
 	e := rec.Require("login-success", slog.String("message", "Somebody came"), slog.String("level", "INFO"), slog.String("user_id", "ann"), slog.Group("g", "a", 1))
-	if e.Type != daybook.Behavioral || e.Actor != "ann" || strings.Contains(string(e.Metadata), "event.name") { //nolint:sloglint // the key is OpenTelemetry's
+	if e.Type != daybook.Behavioral || e.Actor != "ann" || strings.Contains(string(e.Metadata), "event.name") {
 		t.Errorf("event %+v %s", e, e.Metadata)
 	}
 	log.With("event.name", "request", "tenant", "acme").WithGroup("http").With("method", "GET").Warn("", "status", 200) //nolint:sloglint // the key is OpenTelemetry's
