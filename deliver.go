@@ -58,8 +58,10 @@ func (l *lane) work() {
 func (l *lane) next() func() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if do := l.choose(time.Now()); do != nil && !l.abandoned {
-		return do
+	if !l.abandoned {
+		if do := l.choose(time.Now()); do != nil {
+			return do
+		}
 	}
 	l.working = false
 	l.notify()
@@ -135,7 +137,9 @@ func (l *lane) sendFlying() {
 	w.events, w.offsets = unpackAll(b.data[b.start:], w.events[:0], w.offsets[:0])
 	s := l.attempt(w.events)
 	clear(w.events)
-
+	if !l.beginStoring() {
+		return // finish has stored the batch, or counted it
+	}
 	keep := l.spool != nil && len(s.again) > 0
 	if keep {
 		w.records = w.records[:0]
@@ -150,9 +154,7 @@ func (l *lane) sendFlying() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.abandoned {
-		return // finish has counted the block
-	}
+	l.storing = false
 	l.flying = nil
 	l.settle(&s)
 	l.queued -= b.events
@@ -170,6 +172,15 @@ func (l *lane) sendFlying() {
 		l.requeue(b, w.offsets, s.again)
 	}
 	l.notify()
+}
+
+// beginStoring reports whether the worker may still decide what becomes of a
+// batch. From then on finish waits for it.
+func (l *lane) beginStoring() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.storing = !l.abandoned
+	return l.storing
 }
 
 // requeue puts the events that are to be tried again in front of the others.
@@ -202,7 +213,9 @@ func (l *lane) replay() {
 	unread := batch.Events - len(w.events) // written by a newer version, or damaged before they were
 	s := l.attempt(w.events)
 	clear(w.events)
-
+	if !l.beginStoring() {
+		return // all of it is still in the spool
+	}
 	done := len(s.again) < len(w.events) || len(w.events) == 0
 	if done && len(s.again) > 0 {
 		w.records = w.records[:0]
@@ -220,6 +233,7 @@ func (l *lane) replay() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.storing = false
 	l.nextReplay = time.Now().Add(replayPause)
 	if !done {
 		s.delivered, s.dropped = 0, tally{}

@@ -88,7 +88,8 @@ func (l *lane) join() {
 	grace := time.NewTimer(closeGrace)
 	defer grace.Stop()
 	late := false
-	for l.spilling || l.working && !late {
+	// Not before the disk is done: an event must not be stored by two.
+	for l.spilling || l.storing || l.working && !late {
 		changed := l.change()
 		l.mu.Unlock()
 		select {

@@ -46,6 +46,7 @@ type lane struct {
 	abandoned  bool     // finish has given up on the worker
 	working    bool     // the worker runs
 	spilling   bool     // the spiller runs
+	storing    bool     // the worker writes to the spool, or moves its cursor
 	flushing   int      // Flushes that wait
 	attempts   int      // that have failed in a row
 	notBefore  time.Time

@@ -6,13 +6,12 @@ import "time"
 func (l *lane) spillOne() func() {
 	b := l.popSealed()
 	l.flying = b
+	l.storing = true
 	return func() {
 		err := l.store(b)
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.abandoned {
-			return
-		}
+		l.storing = false
 		l.flying = nil
 		l.spilt(b, err)
 	}

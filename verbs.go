@@ -65,6 +65,8 @@ func (c *Client) prepare(st *state, events []Event) (p prepared, err error) {
 	settings := c.core.settings.current()
 	p.outcomes = make([]Outcome, len(events))
 	sizes := make([]int, 0, len(events))
+	p.kept = make([]int, 0, len(events))
+	p.data = make([]byte, 0, roomFor(events))
 	for i, event := range events {
 		if event.ID == "" {
 			event.ID = strings.Clone(e.newID())
@@ -91,11 +93,21 @@ func (c *Client) prepare(st *state, events []Event) (p prepared, err error) {
 		c.core.drop(sampledOut, n)
 	}
 	rest := p.data
+	p.records = make([][]byte, 0, len(sizes))
 	for _, size := range sizes {
 		p.records = append(p.records, rest[:size])
 		rest = rest[size:]
 	}
 	return p, nil
+}
+
+// roomFor is how much memory events take when they are packed, about.
+func roomFor(events []Event) (n int) {
+	for i := range events {
+		e := &events[i]
+		n += packedHead + 36 + len(e.ID) + len(e.Name) + len(e.Type) + len(e.Actor) + len(e.IdempotencyKey) + len(e.Metadata)
+	}
+	return n
 }
 
 // textIn returns a text attribute of an event that is encoded already.

@@ -50,12 +50,14 @@ const (
 type Spool struct {
 	o Options
 
-	disk sync.Mutex // held by whoever writes; taken before mu
+	disk   sync.Mutex // held by whoever writes; taken before mu. It guards what follows
+	framed []byte     // memory of the last write
 
 	mu        sync.Mutex // guards what follows
 	owned     []*owned   // the oldest first
 	home      *owned     // of owned: the one written to; nil = none yet
 	gathering *group     // what the next write takes; nil = nothing
+	spare     group      // its memory is for the next one
 	bytes     int64      // of all files
 	closed    bool
 }
@@ -119,7 +121,8 @@ func (s *Spool) join(records [][]byte) (*group, error) {
 		return nil, errClosed
 	}
 	if s.gathering == nil {
-		s.gathering = &group{}
+		s.gathering = &group{data: s.spare.data, sizes: s.spare.sizes}
+		s.spare = group{}
 	}
 	s.gathering.add(now, records)
 	return s.gathering, nil
@@ -161,7 +164,7 @@ type Batch struct {
 func (s *Spool) Done(b Batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b.chunk == nil || b.chunk.gone || b.to.sequence <= b.chunk.next.sequence {
+	if s.closed || b.chunk == nil || b.chunk.gone || b.to.sequence <= b.chunk.next.sequence {
 		return
 	}
 	b.chunk.next = b.to

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"path/filepath"
+	"slices"
 
 	"daybook.dev/internal/wal"
 )
@@ -19,6 +20,12 @@ const (
 
 // add copies records into the group.
 func (g *group) add(now uint64, records [][]byte) {
+	size := 0
+	for _, r := range records {
+		size += stampSize + len(r)
+	}
+	g.data = slices.Grow(g.data, size)
+	g.sizes = slices.Grow(g.sizes, len(records))
 	for _, r := range records {
 		g.data = binary.LittleEndian.AppendUint64(g.data, now)
 		g.data = append(g.data, r...)
@@ -34,7 +41,7 @@ func (s *Spool) write(g *group) error {
 		return err
 	}
 	sequence := c.last
-	framed := make([]byte, 0, len(g.data)+len(g.sizes)*(wal.RecordSize(0)+8))
+	framed := slices.Grow(s.framed[:0], len(g.data)+len(g.sizes)*(wal.RecordSize(0)+8))
 	rest := g.data
 	for _, size := range g.sizes {
 		payload := rest[:size]
@@ -47,6 +54,7 @@ func (s *Spool) write(g *group) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.keepBuffers(framed, g)
 	if err != nil {
 		// Nothing is known about what the file holds behind its last sync. The
 		// next chunk's header says where this one ends.
@@ -61,6 +69,19 @@ func (s *Spool) write(g *group) error {
 	o.end = wal.End{Chunk: c.header.ID, Offset: c.size, Sequence: c.last}
 	s.evict()
 	return nil
+}
+
+// keepBuffers keeps the memory of a write for the next one, unless it is more
+// than most need.
+func (s *Spool) keepBuffers(framed []byte, g *group) {
+	const most = 1 << 20
+	if cap(framed) <= most {
+		s.framed = framed
+	}
+	if cap(g.data) <= most {
+		s.spare = group{data: g.data[:0], sizes: g.sizes[:0]}
+	}
+	g.data, g.sizes = nil, nil
 }
 
 // writable returns the chunk to write to, beginning a new one where needed.
