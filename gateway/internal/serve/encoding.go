@@ -2,6 +2,7 @@ package serve
 
 import (
 	"daybook.dev"
+	"daybook.dev/gateway/internal/intake/telemetrygateway"
 	"daybook.dev/gateway/internal/query"
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/sink"
@@ -15,6 +16,8 @@ func encodingNamed(word string) sink.Encoding {
 		return rowEncoding{}
 	case "cloudevents":
 		return sink.CloudEvents{}
+	case "telemetry-gateway":
+		return telemetryEncoding{}
 	}
 	return sink.Flat{}
 }
@@ -29,4 +32,14 @@ func (rowEncoding) Encode(dst []byte, e *daybook.Event) (sink.Message, error) {
 		entry.Caller, entry.Protocol, entry.Instance, entry.Received = o.Caller, o.Protocol, o.Instance, o.Received
 	}
 	return sink.Message{Value: query.AppendRow(dst, entry)}, nil
+}
+
+// telemetryEncoding writes the events of the telemetry gateway's protocol as
+// that service published them.
+type telemetryEncoding struct{}
+
+// Encode implements [sink.Encoding].
+func (telemetryEncoding) Encode(dst []byte, e *daybook.Event) (sink.Message, error) {
+	value, attributes, err := telemetrygateway.Publish(dst, e)
+	return sink.Message{Value: value, Attributes: attributes}, err
 }
