@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"daybook.dev/gateway/internal/deliver"
+	"daybook.dev/gateway/internal/ledger"
 )
 
 // deliveryStats shows the state of delivery at each scrape. The counts are those
@@ -26,6 +27,13 @@ var (
 	destinationMisconfigured = prometheus.NewDesc("daybook_destination_misconfigured",
 		"1 while a destination takes nothing until a person acts.", []string{"destination"}, nil)
 )
+
+// imbalance is what the ledger cannot explain.
+func imbalance(l *ledger.Ledger) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "daybook_ledger_imbalance_events", Help: "Events that the ledger cannot explain: anything but 0 is a mistake of the gateway.",
+	}, func() float64 { return float64(l.Report().Imbalance) })
+}
 
 // Describe implements [prometheus.Collector].
 func (s deliveryStats) Describe(to chan<- *prometheus.Desc) {

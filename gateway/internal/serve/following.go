@@ -9,6 +9,7 @@ import (
 	"daybook.dev/gateway/internal/accept"
 	"daybook.dev/gateway/internal/deadletter"
 	"daybook.dev/gateway/internal/deliver"
+	"daybook.dev/gateway/internal/ledger"
 	"daybook.dev/gateway/internal/operations"
 	"daybook.dev/gateway/internal/replay"
 	"daybook.dev/gateway/internal/rule"
@@ -22,6 +23,7 @@ type following struct {
 	engine  *deliver.Engine
 	letters *deadletter.Index
 	replays *replay.Replayer
+	ledger  *ledger.Ledger
 
 	running sync.WaitGroup
 	end     context.CancelFunc
@@ -52,7 +54,11 @@ func (g *Gateway) openFollowing(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, f.engine.Close(ctx))
 	}
-	g.metrics.registry.MustRegister(deliveryStats{status: f.engine.Status})
+	f.ledger = ledger.Open(ledger.Options{
+		Store: g.journal, Instance: g.config.Instance, Destinations: f.accounts,
+		Failed: func(err error) { g.log.Error("the ledger cannot be kept", "err", err) },
+	})
+	g.metrics.registry.MustRegister(imbalance(f.ledger), deliveryStats{status: f.engine.Status})
 	g.follow = f
 	return nil
 }
@@ -93,16 +99,42 @@ func (f *following) close(ctx context.Context) error {
 		return nil
 	}
 	err := f.engine.Close(ctx)
-	if f.end == nil { // never run
-		return err
+	if f.end != nil { // it was run
+		f.end()
+		f.running.Wait()
+		err = errors.Join(err, f.failed)
 	}
-	f.end()
-	f.running.Wait()
-	return errors.Join(err, f.failed)
+	return err
+}
+
+// closeBooks writes what the ledger has counted since its last summary, until
+// ctx ends.
+func (f *following) closeBooks(ctx context.Context) error {
+	if f == nil || f.ledger == nil {
+		return nil
+	}
+	return f.ledger.Close(ctx)
+}
+
+// accounts is what became of the events of each destination.
+func (f *following) accounts() []ledger.Destination {
+	var all []ledger.Destination
+	for _, s := range f.engine.Status() {
+		all = append(all, ledger.Destination{
+			Destination: s.Name, Stored: s.Stored, Delivered: s.Delivered, Queued: s.Queued,
+			Dead: s.Dead, Filtered: s.Filtered, Evicted: s.Evicted,
+		})
+	}
+	return all
 }
 
 // observe is told the outcomes of every batch.
-func (f *following) observe(accept.Batch, []daybook.Outcome) {}
+func (f *following) observe(b accept.Batch, outcomes []daybook.Outcome) {
+	if f == nil {
+		return
+	}
+	f.ledger.Observe(b.Caller.Name, outcomes)
+}
 
 // routes adds what the operations listener shows of it.
 func (f *following) routes(o *operations.Options) {

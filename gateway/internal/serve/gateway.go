@@ -124,7 +124,7 @@ func (g *Gateway) open(ctx context.Context, o Options) (err error) {
 func (g *Gateway) release(ctx context.Context) error {
 	var problems []error
 	if g.follow != nil {
-		problems = append(problems, g.follow.close(ctx))
+		problems = append(problems, g.follow.close(ctx), g.follow.closeBooks(ctx))
 	}
 	if g.store != nil {
 		problems = append(problems, g.store.Close(ctx))

@@ -86,7 +86,7 @@ func (g *Gateway) patience(begin time.Time) time.Duration {
 func (g *Gateway) closeStore(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	if err := g.store.Close(ctx); err != nil {
+	if err := errors.Join(g.follow.closeBooks(ctx), g.store.Close(ctx)); err != nil {
 		return err
 	}
 	if err := closeDestinations(ctx, g.destinations); err != nil {
