@@ -9,6 +9,7 @@ import (
 
 	"daybook.dev/gateway/internal/serve"
 	"daybook.dev/gateway/internal/store/evidence"
+	"daybook.dev/gateway/internal/store/journal"
 )
 
 func TestWhatIsStoredIsCoveredWhenTheGatewayStops(t *testing.T) {
@@ -31,9 +32,13 @@ func TestWhatIsStoredIsCoveredWhenTheGatewayStops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		stored, err := journal.Inspect(c.Data) // the event, and what the ledger noted
+		if err != nil {
+			t.Fatal(err)
+		}
 		checkpoint, err := evidence.OpenCheckpoint(signed, verifier)
-		if err != nil || checkpoint.Last() != uint64(round+1) {
-			t.Errorf("round %d: %+v, %v", round, checkpoint, err)
+		if err != nil || checkpoint.Last() != uint64(stored.Next-1) || checkpoint.Last() < uint64(round+1) {
+			t.Errorf("round %d: %+v, %v, want up to %d", round, checkpoint, err, stored.Next-1)
 		}
 	}
 }

@@ -61,8 +61,15 @@ func (g *Gateway) stop(covered func(left time.Duration)) error {
 		g.drain(ctx, l)
 	}
 	undelivered := g.stopDelivery(g.patience(begin))
+	open := g.closeBooks(g.patience(begin)) // before the last record is covered: it writes one
 	covered(g.patience(begin))
-	return errors.Join(undelivered, g.closeStore(g.patience(begin)))
+	return errors.Join(undelivered, open, g.closeStore(g.patience(begin)))
+}
+
+func (g *Gateway) closeBooks(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	return g.follow.closeBooks(ctx)
 }
 
 // stopDelivery lets the writes under way end. What is not delivered waits in the
@@ -86,7 +93,7 @@ func (g *Gateway) patience(begin time.Time) time.Duration {
 func (g *Gateway) closeStore(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	if err := errors.Join(g.follow.closeBooks(ctx), g.store.Close(ctx)); err != nil {
+	if err := g.store.Close(ctx); err != nil {
 		return err
 	}
 	if err := closeDestinations(ctx, g.destinations); err != nil {
