@@ -32,6 +32,7 @@ var owners = map[string][]string{
 var forTests = []string{
 	"connectrpc.com/connect",
 	"github.com/google/uuid",
+	"github.com/jackc/pgx/v5",
 	"github.com/klauspost/compress",
 	"github.com/rogpeppe/go-internal",
 	"go.uber.org/goleak",

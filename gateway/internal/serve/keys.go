@@ -79,6 +79,10 @@ func (k Key) Type() string {
 		return "address"
 	case reflect.TypeFor[Secret]():
 		return "secret"
+	case reflect.TypeFor[Secrets]():
+		return "secrets"
+	case reflect.TypeFor[URL]():
+		return "url"
 	case reflect.TypeFor[Size]():
 		return "size"
 	case reflect.TypeFor[Networks]():
@@ -201,6 +205,12 @@ func convertTo(t reflect.Type, text string) (reflect.Value, error) {
 		v, err = parseIdentities(text)
 	case reflect.TypeFor[List]():
 		v, err = parseList(text)
+	case reflect.TypeFor[Secrets]():
+		var l List
+		l, err = parseList(text)
+		v = Secrets(l)
+	case reflect.TypeFor[URL]():
+		v, err = parseURL(text)
 	case reflect.TypeFor[Start]():
 		v, err = parseStart(text)
 	case reflect.TypeFor[time.Duration]():

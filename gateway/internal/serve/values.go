@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,6 +129,9 @@ func (i Identities) idempotencyKey() bool { return strings.Contains(string(i), i
 type List string
 
 func parseList(text string) (List, error) {
+	if text == "" {
+		return "", nil
+	}
 	var items []string
 	for part := range strings.SplitSeq(text, ",") {
 		if part = strings.TrimSpace(part); part == "" {
@@ -190,6 +194,57 @@ func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 
 // MarshalText keeps encoders from writing the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Secrets are texts that are masked, in one, separated by commas.
+type Secrets string
+
+// String returns a mask for each, or "" for none.
+func (s Secrets) String() string {
+	masks := make([]string, len(List(s).items()))
+	for i := range masks {
+		masks[i] = mask
+	}
+	return strings.Join(masks, ",")
+}
+
+// GoString keeps %#v from showing the secrets.
+func (s Secrets) GoString() string { return strconv.Quote(s.String()) }
+
+// MarshalText keeps encoders from writing the secrets.
+func (s Secrets) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// URL is an address with a scheme. A password in it is masked.
+type URL string
+
+func parseURL(text string) (URL, error) {
+	if text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return "", errors.New("must be an address such as https://example.com/in") // not repeated: it may hold a password
+	}
+	return URL(text), nil
+}
+
+// String returns the address with its password masked.
+func (u URL) String() string {
+	parsed, err := url.Parse(string(u))
+	if err != nil || parsed.User == nil {
+		return string(u)
+	}
+	if _, has := parsed.User.Password(); !has {
+		return string(u)
+	}
+	parsed.User = url.UserPassword(parsed.User.Username(), mask)
+	return parsed.String()
+}
+
+// GoString keeps %#v from showing the password.
+func (u URL) GoString() string { return strconv.Quote(u.String()) }
+
+// MarshalText keeps encoders from writing the password.
+func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
 // Size is a number of bytes.
 type Size int64
