@@ -44,7 +44,7 @@ func TestADestinationIsReadOrRefusedWithThePlace(t *testing.T) {
 }
 
 // words are the types there are.
-const words = "postgres"
+const words = "postgres, spanner, webhook"
 
 func TestADestinationHasItsDefaults(t *testing.T) {
 	c, from, err := load("destinations: {book: {type: postgres, url: 'postgres://ann:secret@db/x', batch: {events: 7}}}\n", nil, nil)

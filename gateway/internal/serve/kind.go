@@ -33,7 +33,7 @@ func (k kind) keys() keyTable { return slices.Concat(commonKeys(), optionKeys(k.
 
 // kinds lists the types of destinations, in the order of their words.
 func kinds() []kind {
-	return []kind{postgresKind(), webhookKind()}
+	return []kind{postgresKind(), spannerKind(), webhookKind()}
 }
 
 func kindNamed(word string) (kind, bool) {
