@@ -95,12 +95,12 @@ func (k asker) refused(response *http.Response) error {
 	if response.StatusCode != http.StatusUnauthorized {
 		return errors.New(reason)
 	}
-	hint := "set operations.token or DAYBOOK_OPERATIONS_TOKEN"
+	hint := "name the gateway's --data, where its token is, or set operations.token or DAYBOOK_OPERATIONS_TOKEN"
 	switch {
 	case k.tokenless != nil:
-		hint += "; of the data directory there is none to show: " + printable(k.tokenless.Error())
+		hint += ": " + printable(k.tokenless.Error())
 	case k.token != "":
-		hint = "the one that was shown is not of this gateway: " + hint + ", or say its --data"
+		hint = "the token that was shown is another gateway's: " + hint
 	}
 	return fmt.Errorf("%s (%s)", reason, hint)
 }

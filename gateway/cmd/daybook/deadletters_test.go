@@ -273,10 +273,10 @@ func TestAChangeShowsTheTokenOfTheDataDirectory(t *testing.T) {
 	o.fill(1)
 	o.console.env["DAYBOOK_DATA"] = t.TempDir()
 	o.runs("deadletters drop --all", 1, "", "daybook: changes need the operations token, also on this machine: send it as Authorization: Bearer TOKEN "+
-		"(set operations.token or DAYBOOK_OPERATIONS_TOKEN; of the data directory there is none to show: operations token: stat ")
+		"(name the gateway's --data, where its token is, or set operations.token or DAYBOOK_OPERATIONS_TOKEN: operations token: stat ")
 	o.runs("deadletters list -o json", 0, letterE0+"}\n", "")
 	o.console.env["DAYBOOK_OPERATIONS_TOKEN"] = "another"
-	o.runs("deadletters drop --all", 1, "", "(the one that was shown is not of this gateway: set operations.token or DAYBOOK_OPERATIONS_TOKEN, or say its --data)")
+	o.runs("deadletters drop --all", 1, "", "(the token that was shown is another gateway's: name the gateway's --data, where its token is, or set operations.token or DAYBOOK_OPERATIONS_TOKEN)")
 	token, err := os.ReadFile(filepath.Join(o.data, "operations.token"))
 	if err != nil {
 		t.Fatal(err)

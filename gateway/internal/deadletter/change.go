@@ -14,10 +14,10 @@ type Result string
 // The results.
 const (
 	Delivered     Result = "delivered"      // its destination has it; it is closed
-	Failed        Result = "failed"         // tried, and not taken; it stays, with the new reason
+	Failed        Result = "failed"         // tried, and not taken; it stays, where it was refused with the new reason
 	NotKept       Result = "not_kept"       // the event is no longer kept, so it cannot be tried; it stays
 	NotTried      Result = "not_tried"      // the destination failed, or the call ended, before its turn; it stays
-	NoDestination Result = "no_destination" // the gateway itself set it aside: there is nowhere to deliver it; it stays
+	NoDestination Result = "no_destination" // the gateway itself set it aside, or its destination is not there any more; it stays
 	Dropped       Result = "dropped"        // given up by an operator; it is closed
 )
 

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/deadletter"
@@ -90,18 +92,20 @@ func TestWhatIsRefusedAgainStaysWithTheNewReasonAndItsEvent(t *testing.T) {
 	r.want()
 }
 
-func TestAnErrorWithoutAnyWordsIsNotRepeatedToAnybody(t *testing.T) {
+func TestARefusalWithoutAnyWordsGetsSome(t *testing.T) {
 	r := newRoom(t)
 	r.append(refused("a", "kafka", 901))
-	r.sink.says = func([]daybook.Event) error { return errors.New("dial https://user:secret@host") }
+	r.sink.says = func([]daybook.Event) error {
+		return &daybook.Error{Code: daybook.Invalid, Err: errors.New("dial https://user:secret@host")}
+	}
 	r.retry(everything, map[deadletter.Result]int{deadletter.Failed: 1})
 	e := r.list(deadletter.Filter{}).Entries[0]
-	if e.Reason != "delivery_failed" || e.Message != "the destination did not take the event" || e.Code != daybook.Internal || e.Attempts != 2 {
+	if e.Reason != "delivery_failed" || e.Message != "the destination did not take the event" || e.Code != daybook.Invalid || e.Attempts != 2 {
 		t.Errorf("entry %+v", e)
 	}
 }
 
-func TestADestinationThatFailsIsLeftAlone(t *testing.T) {
+func TestADestinationThatFailsIsLeftAloneAndChangesNothing(t *testing.T) {
 	r := newRoom(t)
 	for i := range 250 {
 		r.append(refused(fmt.Sprint("k", i), "kafka", store.Position(1000+i)))
@@ -113,7 +117,10 @@ func TestADestinationThatFailsIsLeftAlone(t *testing.T) {
 		}
 		return nil
 	}
-	r.retry(everything, map[deadletter.Result]int{deadletter.Delivered: 101, deadletter.Failed: 100, deadletter.NotTried: 50})
+	each := r.retry(everything, map[deadletter.Result]int{deadletter.Delivered: 101, deadletter.Failed: 100, deadletter.NotTried: 50})
+	if e, ok := errors.AsType[*daybook.Error](each[100].Err); !ok || each[100].EventID != "k100" || e.Reason != "unreachable" {
+		t.Errorf("whoever asked is told %+v", each[100])
+	}
 	if r.sink.calls != 3 {
 		t.Errorf("%d calls, want 3: two of kafka, one of postgres", r.sink.calls)
 	}
@@ -121,9 +128,49 @@ func TestADestinationThatFailsIsLeftAlone(t *testing.T) {
 	for _, e := range r.list(deadletter.Filter{Limit: 1000}).Entries {
 		reasons[fmt.Sprint(e.Reason, " ", e.Attempts)]++
 	}
-	if want := map[string]int{"unreachable 2": 100, "row_too_large 1": 50}; !maps.Equal(reasons, want) {
+	if want := map[string]int{"row_too_large 1": 150}; !maps.Equal(reasons, want) {
 		t.Errorf("open are %v, want %v", reasons, want)
 	}
+	if _, newest := r.journal.Bounds(); newest != 251+101 {
+		t.Errorf("the journal grew to %d records, want one for each that was delivered", newest)
+	}
+}
+
+func TestADestinationThatSaysWhenToComeAgainGetsTheTime(t *testing.T) {
+	for name, test := range map[string]struct {
+		after time.Duration
+		calls int
+		want  deadletter.Result
+		took  time.Duration
+	}{
+		"soon":                    {4 * time.Second, 3, deadletter.Delivered, 8 * time.Second},
+		"not before we have left": {6 * time.Second, 9, deadletter.Failed, 12 * time.Second},
+		"much later":              {time.Minute, 3, deadletter.Failed, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &memory{}
+			m.AddRecord(refused("a", "kafka", 901), 0)
+			calls := 0
+			index := deadletter.Open(deadletter.Options{Data: t.TempDir(), Source: m, Write: func(context.Context, string, []daybook.Event) error {
+				if calls++; calls < test.calls {
+					return &daybook.Error{Code: daybook.Unavailable, Reason: "destination_failing", RetryAfter: test.after}
+				}
+				return nil
+			}})
+			begin := time.Now()
+			s, err := index.Retry(t.Context(), everything, nil)
+			if took := time.Since(begin); err != nil || s.Results[test.want] != 1 || took != test.took {
+				t.Errorf("%s: %+v, %v after %s", name, s, err, took)
+			}
+		})
+	}
+}
+
+func TestADestinationThatIsNotThereAnyMoreIsNotTried(t *testing.T) {
+	r := newRoom(t, func(o *deadletter.Options) { o.Destinations = []string{"kafka"} })
+	r.append(refused("a", "kafka", 901), refused("b", "postgres", 902))
+	r.retry(everything, map[deadletter.Result]int{deadletter.Delivered: 1, deadletter.NoDestination: 1})
+	r.want("postgres 902 row_too_large")
 }
 
 func TestWhatCannotBeDeliveredIsSaidOneByOne(t *testing.T) {

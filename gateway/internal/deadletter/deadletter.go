@@ -48,6 +48,9 @@ type Options struct {
 	// ends.
 	Write attempt.Write
 
+	// Destinations are the names that events can be handed to. Nil means any.
+	Destinations []string
+
 	// Within bounds each call of Write. Zero means 30s.
 	Within time.Duration
 

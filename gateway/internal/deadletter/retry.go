@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/attempt"
@@ -14,15 +15,21 @@ import (
 const (
 	retryEvents = 100     // events handed over together, at most
 	retryBytes  = 1 << 20 // bytes of metadata after which no further event joins them
+
+	// retryPatience is how long a batch waits, all in all, for a destination
+	// that says when to come again.
+	retryPatience = 15 * time.Second
 )
 
 // Retry hands the events of the dead letters that f means to their destinations
 // again, which f must say: see [Filter]. each, which may be nil, is told what
 // became of each dead letter.
 //
-// An event is tried once. One that is refused again stays a dead letter with the
-// new reason and one attempt more. Where a destination fails as a whole, those
-// after the batch that met the failure are not tried.
+// What a destination refuses again stays a dead letter with the new reason and
+// one attempt more. A failure that is about the destination and not about an
+// event changes nothing: it is reported, and those after its batch are not
+// tried. Only a destination that says when to come again is waited for, a few
+// seconds.
 //
 // The error says why the call ended before all had their turn; the summary
 // counts what was done until then. What was delivered right before a crash may
@@ -52,7 +59,7 @@ func (x *Index) Retry(ctx context.Context, f Filter, each func(Done)) (Summary, 
 
 // retry tries the dead letters of one destination, batch by batch.
 func (c *change) retry(ctx context.Context, destination string, left []Entry) error {
-	if destination == "" {
+	if known := c.index.options.Destinations; destination == "" || known != nil && !slices.Contains(known, destination) {
 		c.reportAll(left, NoDestination)
 		return nil
 	}
@@ -94,27 +101,21 @@ func (c *change) load(ctx context.Context, left []Entry) (batch []Letter, rest [
 // try hands one batch over, stores what became of each event, and reports it.
 // failing means that the destination fails as a whole.
 func (c *change) try(ctx context.Context, destination string, batch []Letter) (failing bool, err error) {
-	events := make([]daybook.Event, len(batch))
-	for i, l := range batch {
-		events[i] = l.Event.Outgoing()
-	}
-	results := attempt.Of(ctx, c.index.options.Write, destination, events, c.index.options.Within)
-
+	results := c.hand(ctx, destination, batch)
 	var records []store.Record
 	answered := false // about some event
 	for i, err := range results {
 		switch class := attempt.ClassOf(err); {
-		case errors.Is(err, attempt.ErrNotTried):
-			failing = true
 		case class == attempt.Taken:
 			answered = true
 			records = append(records, settled(batch[i].Entry, daybook.Stored, "retried"))
-		case class != attempt.Permanent && ctx.Err() != nil:
-			// Whoever asked has left: that says nothing about the event.
-			results[i] = attempt.ErrNotTried
-		default:
-			answered = answered || class == attempt.Permanent
+		case class == attempt.Permanent:
+			answered = true
 			records = append(records, refusedAgain(&batch[i], err))
+		case errors.Is(err, attempt.ErrNotTried):
+			failing = true
+		case ctx.Err() != nil: // whoever asked has left
+			results[i] = attempt.ErrNotTried
 		}
 	}
 	if err := c.append(ctx, records); err != nil {
@@ -127,6 +128,38 @@ func (c *change) try(ctx context.Context, destination string, batch []Letter) (f
 		c.report(batch[i].Entry, resultOf(err), err)
 	}
 	return failing || len(batch) > 0 && !answered, nil
+}
+
+// hand hands over the events of a batch and returns what became of each. A
+// destination that takes nothing and says when to come again gets the time.
+func (c *change) hand(ctx context.Context, destination string, batch []Letter) []error {
+	events := make([]daybook.Event, len(batch))
+	for i, l := range batch {
+		events[i] = l.Event.Outgoing()
+	}
+	for waited := time.Duration(0); ; {
+		results := attempt.Of(ctx, c.index.options.Write, destination, events, c.index.options.Within)
+		after := comeAgain(results)
+		if after == 0 || waited+after > retryPatience {
+			return results
+		}
+		waited += after
+		sleep(ctx, after)
+	}
+}
+
+// comeAgain returns the time after which a destination that has answered about
+// no event wants to be tried again; zero means that there is no such time.
+func comeAgain(results []error) (after time.Duration) {
+	for _, err := range results {
+		if class := attempt.ClassOf(err); class == attempt.Taken || class == attempt.Permanent {
+			return 0
+		}
+		if e, ok := errors.AsType[*daybook.Error](err); ok {
+			after = max(after, e.RetryAfter)
+		}
+	}
+	return after
 }
 
 func resultOf(err error) Result {

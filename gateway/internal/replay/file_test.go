@@ -142,3 +142,30 @@ func TestAnExpressionOfAnotherVersionEndsTheReplay(t *testing.T) {
 		}
 	})
 }
+
+func TestAReplayWaitsForAStartWithItsDestination(t *testing.T) {
+	bubble(t, func(t *testing.T, r *room) {
+		r.shelf.fill(3)
+		r.sink.say(func([]daybook.Event) error { return refusal(daybook.Unavailable, 0) })
+		j := r.ask(replay.Spec{To: "postgres", From: "start"})
+		time.Sleep(time.Second)
+		r.stop()
+		r.sink.say(nil)
+		o := r.options()
+		o.Destinations = []string{"kafka"}
+		without, err := replay.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := run(t, without)
+		time.Sleep(time.Hour)
+		if now, _ := without.Job(j.ID); now.State != replay.Paused || now.Problem == nil || now.Problem.Reason != "unknown_destination" {
+			t.Errorf("without it: %+v, %+v", now, now.Problem)
+		}
+		stop()
+		r.start()
+		if j = r.finished(j.ID); j.State != replay.Done || j.Delivered != 3 {
+			t.Errorf("with it again: %+v", j)
+		}
+	})
+}

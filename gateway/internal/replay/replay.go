@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"daybook.dev"
 	"daybook.dev/gateway/internal/attempt"
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/internal/wal"
@@ -127,12 +128,26 @@ func Open(o Options) (*Replayer, error) {
 	}
 	for _, j := range jobs {
 		if !j.State.Finished() {
-			j.State = Queued
+			r.resume(j)
 			o.Source.Hold(follower(j.ID), j.Position)
 		}
 		r.jobs[j.ID] = j
 	}
 	return r, nil
+}
+
+// resume makes an unfinished replay wait for its turn: or for a start with its
+// destination, where that is not there any more.
+func (r *Replayer) resume(j *Job) {
+	j.State, j.Problem = Queued, nil
+	if slices.Contains(r.options.Destinations, j.To) {
+		return
+	}
+	j.State, j.Problem = Paused, &Problem{
+		Since: time.Now().UTC(), Code: daybook.Unimplemented.String(), Reason: "unknown_destination",
+		Message: fmt.Sprintf("there is no destination %q any more: configure it again, or cancel the replay", j.To),
+	}
+	r.options.Log.Warn("a replay is paused: its destination is not configured any more", "replay", j.ID, "to", j.To)
 }
 
 // List returns every replay, the newest first.

@@ -7,8 +7,10 @@ import (
 	"os"
 	"time"
 
+	"daybook.dev/gateway/internal/replay"
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/evidence"
+	"daybook.dev/internal/wal"
 )
 
 // evidenceFollower is the name under which the journal keeps records that are
@@ -18,6 +20,11 @@ const evidenceFollower = "tamper evidence"
 // followers names who holds records in the journal.
 func (g *Gateway) followers() []string {
 	names := g.destinationNames()
+	replays, err := replay.Followers(wal.OS{}, g.config.Data)
+	if err != nil {
+		g.log.Warn("the replays under way cannot be read yet; events they need may be removed", "err", err)
+	}
+	names = append(names, replays...)
 	if g.config.Journal.TamperEvidence != "" {
 		names = append(names, evidenceFollower)
 	}

@@ -45,7 +45,8 @@ func (g *Gateway) openFollowing(ctx context.Context) (err error) {
 		return err
 	}
 	f.letters = deadletter.Open(deadletter.Options{
-		Data: g.config.Data, Store: storeName(id, epoch), Source: g.journal, Write: f.engine.Write, Log: g.log,
+		Data: g.config.Data, Store: storeName(id, epoch), Source: g.journal,
+		Write: f.engine.Write, Destinations: g.destinationNames(), Log: g.log,
 	})
 	f.replays, err = replay.Open(replay.Options{
 		Data: g.config.Data, Source: g.journal, Write: f.engine.Write, Destinations: g.destinationNames(),
