@@ -16,8 +16,8 @@ import (
 	"daybook.dev"
 )
 
-// A ledger is what clients know of the events they sent.
-type ledger struct {
+// A clientLedger is what clients know of the events they sent.
+type clientLedger struct {
 	attempted    map[string]content // sent at least once
 	acknowledged map[string]content // answered with an OK
 	duplicates   int                // acknowledged as a duplicate when sent again without an answer before
@@ -28,13 +28,13 @@ type ledger struct {
 type crashClients struct {
 	ending  atomic.Bool // no new events; what has no answer is sent until it has
 	wait    sync.WaitGroup
-	ledgers []ledger
+	ledgers []clientLedger
 }
 
 // startClients starts the clients.
 func startClients(t *testing.T, url string, seed uint64) *crashClients {
 	const clients = 8
-	c := &crashClients{ledgers: make([]ledger, clients)}
+	c := &crashClients{ledgers: make([]clientLedger, clients)}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() { cancel(); c.wait.Wait() }) // when the test fails in the middle
 	for i := range clients {
@@ -42,9 +42,9 @@ func startClients(t *testing.T, url string, seed uint64) *crashClients {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.ledgers[i] = ledger{attempted: map[string]content{}, acknowledged: map[string]content{}}
+		c.ledgers[i] = clientLedger{attempted: map[string]content{}, acknowledged: map[string]content{}}
 		client := &crashClient{
-			t: t, name: fmt.Sprintf("client-%d", i), ledger: &c.ledgers[i],
+			t: t, name: fmt.Sprintf("client-%d", i), clientLedger: &c.ledgers[i],
 			chance: rand.New(rand.NewPCG(seed, uint64(i+1))), gateway: gateway,
 		}
 		c.wait.Go(func() {
@@ -58,10 +58,10 @@ func startClients(t *testing.T, url string, seed uint64) *crashClients {
 }
 
 // finish lets every client get its last answer and returns all ledgers as one.
-func (c *crashClients) finish() ledger {
+func (c *crashClients) finish() clientLedger {
 	c.ending.Store(true)
 	c.wait.Wait()
-	all := ledger{attempted: map[string]content{}, acknowledged: map[string]content{}}
+	all := clientLedger{attempted: map[string]content{}, acknowledged: map[string]content{}}
 	for _, l := range c.ledgers {
 		maps.Copy(all.attempted, l.attempted)
 		maps.Copy(all.acknowledged, l.acknowledged)
@@ -77,7 +77,7 @@ type crashClient struct {
 	gateway daybook.Sender
 	events  int
 	last    []daybook.Event // acknowledged
-	*ledger
+	*clientLedger
 }
 
 // batch sends a few new events until they are acknowledged, and now and then

@@ -77,7 +77,7 @@ func requireFresh(t *testing.T, p *process, id string) {
 
 // requireBook requires of the rows that a command printed that every
 // acknowledged event is among them once, as it was sent, and nothing twice.
-func requireBook(t *testing.T, name string, rows []byte, want ledger, cycles int) {
+func requireBook(t *testing.T, name string, rows []byte, want clientLedger, cycles int) {
 	t.Helper()
 	found := map[string]content{}
 	fresh := 0

@@ -8,17 +8,17 @@ import (
 
 // A Report is the account at one moment.
 type Report struct {
-	Callers      []Caller
-	Destinations []Destination
+	Callers      []Caller      `json:"callers"`
+	Destinations []Destination `json:"destinations"`
 
 	// Counting says that events stored in a former life are still being counted:
 	// the callers' stored events are too few yet.
-	Counting bool
+	Counting bool `json:"counting"`
 
 	// Imbalance is by how many events the account is out of balance. It must be
 	// zero, also while events arrive: what is on its way is not counted against
 	// it, unless it has been for more than a minute.
-	Imbalance uint64
+	Imbalance uint64 `json:"imbalance"`
 }
 
 // A Caller is the account of one caller since its first event. Received is the
@@ -51,7 +51,7 @@ func (d *Destination) imbalance() uint64 {
 
 // Report returns the account as it is now.
 func (l *Ledger) Report() Report {
-	report := Report{Destinations: l.options.Destinations()}
+	report := Report{Callers: []Caller{}, Destinations: l.options.Destinations()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.snapshot(time.Now())

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"daybook.dev/gateway/internal/ledger"
+	"daybook.dev/gateway/internal/query"
 	"daybook.dev/gateway/internal/store"
 )
 
@@ -28,6 +30,12 @@ type Options struct {
 	// routes say so.
 	DeadLetters DeadLetters
 	Replays     Replays
+
+	// Traces find out what became of an event, and Ledger has the account of
+	// every caller and destination. Nil means that the store does not allow it,
+	// and their routes say so.
+	Traces *query.Tracer
+	Ledger *ledger.Ledger
 
 	// Direct names the destination that is the store, where one is: for the
 	// sentences about what is not available then.
@@ -54,8 +62,10 @@ func New(o Options) http.Handler {
 	closed.Handle("GET /v1/tail", &tail{events: o.Events, store: o.Store, streams: o.Streams, failed: o.Failed})
 	deadLetterRoutes(closed, o)
 	replayRoutes(closed, o)
+	traceRoutes(closed, o)
+	ledgerRoutes(closed, o)
 	closed.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotFound, "unimplemented", "no such route; there are /health, /ready, /version, /metrics, /v1/tail, /v1/deadletters and /v1/replays")
+		refuse(w, http.StatusNotFound, "unimplemented", "no such route; there are /health, /ready, /version, /metrics, /v1/tail, /v1/events, /v1/ledger, /v1/deadletters and /v1/replays")
 	})
 
 	routes := http.NewServeMux()

@@ -49,7 +49,7 @@ func TestTheRoutesAnswer(t *testing.T) {
 		"/readyz":       {200, "ready\n"},
 		"/version":      {200, `{"version":"1.2.3"}` + "\n"},
 		"/metrics":      {200, "daybook_build_info 1\n"},
-		"/nowhere":      {404, `{"code":"unimplemented","message":"no such route; there are /health, /ready, /version, /metrics, /v1/tail, /v1/deadletters and /v1/replays"}` + "\n"},
+		"/nowhere":      {404, `{"code":"unimplemented","message":"no such route; there are /health, /ready, /version, /metrics, /v1/tail, /v1/events, /v1/ledger, /v1/deadletters and /v1/replays"}` + "\n"},
 		"/v1/tail?n=-1": {400, `{"code":"invalid","message":"n: \"-1\" is not a number of events"}` + "\n"},
 	} {
 		if w := get(h, path, "127.0.0.1:8081"); w.Code != want.status || w.Body.String() != want.body {
