@@ -44,6 +44,8 @@ var classes = []class{
 	{"42501", daybook.Denied, "permission_denied", "the role may not write this table", true},
 	{"3D000", daybook.Unimplemented, "database_missing", "the database does not exist", true},
 	{"3F000", daybook.Unimplemented, "table_missing", "the schema does not exist", true},
+	{"42P05", daybook.Unimplemented, "not_supported", "prepared statements meet on one connection of a pooler: leave default_query_exec_mode out of the DSN", false},
+	{"26000", daybook.Unimplemented, "not_supported", "a prepared statement is on another connection of a pooler: leave default_query_exec_mode out of the DSN", false},
 	{"42P01", daybook.Unimplemented, "table_missing", "the table does not exist", true},
 	{"42", daybook.Unimplemented, "table_shape", "the table is not as it has to be", true},
 	{"0A", daybook.Unimplemented, "not_supported", "the server does not support this", true},

@@ -138,14 +138,17 @@ func orDefault[T int | time.Duration](v, d T) T {
 // and a DSN that cannot be read cannot be masked either.
 func poolConfig(c Config) (*pgxpool.Config, error) {
 	if strings.TrimSpace(c.DSN) == "" {
-		return nil, misconfigured("dsn", "the DSN is missing; write for example postgres://user:password@localhost:5432/events")
+		return nil, misconfigured("url", "the DSN is missing; write for example postgres://user:password@localhost:5432/events")
 	}
-	if c.MaxConns < 0 || c.Timeout < 0 {
-		return nil, misconfigured("", "the number of connections and the timeout cannot be negative")
+	if c.MaxConns < 0 {
+		return nil, misconfigured("connections", "the number of connections cannot be negative")
+	}
+	if c.Timeout < 0 {
+		return nil, misconfigured("timeout", "the timeout cannot be negative")
 	}
 	pc, err := pgxpool.ParseConfig(c.DSN)
 	if err != nil {
-		return nil, misconfigured("dsn", "the DSN cannot be read, or names a file that is not there; write for example postgres://user:password@localhost:5432/events")
+		return nil, misconfigured("url", "the DSN cannot be read, or names a file that is not there; write for example postgres://user:password@localhost:5432/events")
 	}
 	pc.MaxConns = int32(min(orDefault(c.MaxConns, defaultMaxConns), 1<<16))
 	// An idle connection is tried before it is used; one that hangs is let go.
@@ -161,6 +164,7 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 	return pc, nil
 }
 
+// misconfigured names the field as a gateway's configuration does.
 func misconfigured(field, message string) error {
 	return &daybook.Error{Code: daybook.Invalid, Where: where, Field: field, Reason: "invalid_config", Message: message}
 }

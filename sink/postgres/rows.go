@@ -10,15 +10,16 @@ import (
 	"daybook.dev/sink/internal/rowwise"
 )
 
-// A row is an event on its way into the table. Its texts are the event's own:
-// nothing is copied before the statement is written.
+// A row is an event on its way into the table. Its texts are the event's own,
+// but for the metadata: bytes would be written as bytea where parameters are
+// sent as text.
 type row struct {
 	event    *daybook.Event
 	index    int // of the event in the Write
 	id       string
 	time     time.Time
-	metadata []byte // for the column that is jsonb; nil = NULL
-	text     []byte // for metadata_text; nil = NULL
+	metadata string // for the column that is jsonb; "" = NULL
+	text     string // for metadata_text; "" = NULL
 }
 
 // Event implements [rowwise.Row].
@@ -55,16 +56,14 @@ func rowOf(e *daybook.Event, index int, now time.Time) (row, *daybook.Error) {
 	if y := r.time.UTC().Year(); y < -4712 || y > 294275 {
 		return row{}, unacceptable(index, "event_ts", "invalid_time", "event_ts is outside of the years that PostgreSQL has")
 	}
-	if len(e.Metadata) == 0 {
-		return r, nil
-	}
+	text := string(e.Metadata)
 	switch examine(e.Metadata) {
 	case same:
-		r.metadata = e.Metadata
+		r.metadata = text
 	case altered:
-		r.metadata, r.text = e.Metadata, e.Metadata
+		r.metadata, r.text = text, text
 	default:
-		r.text = e.Metadata
+		r.text = text
 	}
 	return r, nil
 }
@@ -106,7 +105,7 @@ func arguments(rows []row) []any {
 	times, received := make([]time.Time, n), make([]*time.Time, n)
 	callers, protocols, instances := make([]*string, n), make([]*string, n), make([]*string, n)
 	keys, rates := make([]*string, n), make([]*float64, n)
-	metadata, texts := make([][]byte, n), make([][]byte, n)
+	metadata, texts := make([]*string, n), make([]*string, n)
 	for i := range rows {
 		r := &rows[i]
 		e, o := r.event, r.origin()
@@ -121,7 +120,7 @@ func arguments(rows []row) []any {
 		if e.SampleRate > 0 && e.SampleRate < 1 {
 			rates[i] = &e.SampleRate
 		}
-		metadata[i], texts[i] = r.metadata, r.text
+		metadata[i], texts[i] = orNull(&r.metadata), orNull(&r.text)
 	}
 	return []any{
 		ids, scopes, names, kinds, actors, times, received, callers, protocols, instances, keys, rates, metadata, texts,

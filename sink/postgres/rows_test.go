@@ -23,6 +23,7 @@ func TestRows(t *testing.T) {
 	t.Run("metadata that jsonb would change is kept as text", func(t *testing.T) { testMetadata(t, server) })
 	t.Run("an event that no table takes is named, and the others are stored", func(t *testing.T) { testRefused(t, server) })
 	t.Run("a large Write is several statements", func(t *testing.T) { testLarge(t, server) })
+	t.Run("every way of sending parameters sends the same", func(t *testing.T) { testModes(t, server) })
 	t.Run("the pool is bounded", func(t *testing.T) { testPool(t, server) })
 }
 
@@ -212,5 +213,30 @@ func testPool(t *testing.T, server *postgrestest.Server) {
 	}
 	if most != "1" && most != "2" {
 		t.Errorf("connections: %s", most)
+	}
+}
+
+func testModes(t *testing.T, server *postgrestest.Server) {
+	const look = "SELECT event_id, event_type, actor_id, event_ts, received_at, sample_rate, metadata, metadata_text FROM daybook_events ORDER BY 1"
+	odd := daybook.Event{ID: `o"d,d{}\\ NULL`, Name: "NULL", SampleRate: 0.1, Metadata: []byte(`{"a":1e5,"b":"\\ ' {,} \" \u00fc"}`)}
+	var want [][]string
+	for _, mode := range []string{"cache_describe", "cache_statement", "describe_exec", "exec", "simple_protocol"} {
+		_, dsn := open(t, server)
+		s := openOn(t, postgres.Config{DSN: dsn + "&default_query_exec_mode=" + mode})
+		if err := s.Write(t.Context(), append(sinktest.Events("e", 2), odd)); err != nil {
+			t.Errorf("%s: %v", mode, err)
+			continue
+		}
+		got := query(t, dsn, look)
+		if want == nil {
+			want = got
+		}
+		got[2][3] = want[2][3] // that event happened when it was written
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %q\nwant %q", mode, got, want)
+		}
+	}
+	if len(want) != 3 || want[2][7] != string(odd.Metadata) {
+		t.Errorf("rows: %q", want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"daybook.dev"
+	"daybook.dev/sink"
 	"daybook.dev/sink/internal/rowwise"
 )
 
@@ -45,12 +46,12 @@ func (s *Sink) Write(ctx context.Context, events []daybook.Event) error {
 // asText stores a row whose values the server refuses with its metadata as
 // text: jsonb may refuse it in a way that examine does not know.
 func (s *Sink) asText(ctx context.Context, r row, err *daybook.Error) *daybook.Error {
-	if r.metadata == nil || err.Reason != reasonValue {
+	if r.metadata == "" || err.Reason != reasonValue {
 		return err
 	}
-	r.metadata, r.text = nil, r.event.Metadata
+	r.metadata, r.text = "", r.metadata
 	again := s.exec(ctx, []row{r})
-	if again != nil && rowwise.OfOneRow(again) {
+	if again != nil && sink.Permanent(again) {
 		return err // it was something else
 	}
 	return again

@@ -145,8 +145,10 @@ func complete(c Config) (Config, *daybook.Error) {
 		return c, misconfigured("database", "the database must be projects/PROJECT/instances/INSTANCE/databases/DATABASE")
 	case !tableName.MatchString(c.Table):
 		return c, misconfigured("table", "the table's name must be letters, digits and underscores, behind a schema's name and a dot or without")
-	case c.Indexes < 0 || c.Timeout < 0:
-		return c, misconfigured("", "the number of indexes and the timeout cannot be negative")
+	case c.Indexes < 0:
+		return c, misconfigured("indexes", "the number of indexes cannot be negative")
+	case c.Timeout < 0:
+		return c, misconfigured("timeout", "the timeout cannot be negative")
 	}
 	return c, nil
 }

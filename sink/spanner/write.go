@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"daybook.dev"
+	"daybook.dev/sink"
 	"daybook.dev/sink/internal/rowwise"
 )
 
@@ -110,7 +111,7 @@ func (w *write) asText(ctx context.Context, r row, err *daybook.Error) *daybook.
 	}
 	r.text = true
 	again := w.store(ctx, []row{r})
-	if again != nil && rowwise.OfOneRow(again) {
+	if again != nil && sink.Permanent(again) {
 		return err // it was something else
 	}
 	return again

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"daybook.dev"
+	"daybook.dev/sink"
 )
 
 // A Row is an event on its way into a table.
@@ -17,15 +18,7 @@ type Row interface {
 }
 
 // Refused returns the outcome of an event that no table takes.
-func Refused(e *daybook.Event, why *daybook.Error) daybook.Outcome {
-	return daybook.Outcome{ID: e.ID, Status: daybook.Refused, Reason: why.Reason, Err: why}
-}
-
-// OfOneRow tells whether an error is a row's own fault: without that row the
-// others would have been stored.
-func OfOneRow(e *daybook.Error) bool {
-	return e.Code == daybook.Invalid || e.Code == daybook.TooLarge || e.Code == daybook.Conflict
-}
+func Refused(e *daybook.Event, why *daybook.Error) daybook.Outcome { return sink.Failure(e.ID, why) }
 
 // Divide divides rows into as few parts as one request each can carry.
 func Divide[R any](rows []R, size func(R) int, maxRows, maxBytes int) (parts [][]R) {
@@ -45,27 +38,28 @@ func Divide[R any](rows []R, size func(R) int, maxRows, maxBytes int) (parts [][
 }
 
 // Store stores parts one after the other and returns what Write has to: nil
-// when every row is stored and nothing was refused before. Store is all or
-// nothing for its part. Where an error is of one row, and the row is alone,
-// last is asked: nil means that it found a way.
+// when every row is stored and nothing was refused before. The function store is
+// all or nothing for its part; a permanent error of it (sink.Permanent) means
+// that without one of the rows the others would have been stored. Where that
+// row is alone, last is asked: nil means that it found a way.
 func Store[R Row](parts [][]R, refused []daybook.Outcome, store func([]R) *daybook.Error, last func(R, *daybook.Error) *daybook.Error) error {
 	failed, stored := refused, false
 	for len(parts) > 0 {
 		part := parts[0]
 		parts = parts[1:]
 		err := store(part)
-		if err != nil && OfOneRow(err) && len(part) > 1 {
+		if err != nil && sink.Permanent(err) && len(part) > 1 {
 			half := len(part) / 2
 			parts = append([][]R{part[:half], part[half:]}, parts...)
 			continue
 		}
-		if err != nil && OfOneRow(err) {
+		if err != nil && sink.Permanent(err) {
 			err = last(part[0], err)
 		}
 		switch {
 		case err == nil:
 			stored = true
-		case OfOneRow(err):
+		case sink.Permanent(err):
 			failed = appendFailed(failed, err, part)
 		case !stored && len(failed) == 0:
 			return err // nothing has been decided about any event
@@ -81,16 +75,12 @@ func Store[R Row](parts [][]R, refused []daybook.Outcome, store func([]R) *daybo
 
 // appendFailed appends the outcomes of rows that are not stored.
 func appendFailed[R Row](failed []daybook.Outcome, err *daybook.Error, parts ...[]R) []daybook.Outcome {
-	status := daybook.Failed
-	if OfOneRow(err) {
-		status = daybook.Refused
-	}
 	for _, part := range parts {
 		for _, r := range part {
 			own := *err
 			e, index := r.Event()
 			own.Index = index
-			failed = append(failed, daybook.Outcome{ID: e.ID, Status: status, Reason: own.Reason, Err: &own})
+			failed = append(failed, sink.Failure(e.ID, &own))
 		}
 	}
 	return failed
