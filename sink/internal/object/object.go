@@ -4,6 +4,7 @@ package object
 
 import (
 	"bytes"
+	"iter"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -41,6 +42,24 @@ func Without(dst []byte, start int, drop func(name []byte) bool) []byte {
 	}
 	dst[kept] = '}'
 	return dst[:kept+1]
+}
+
+// Members yields the names and values of an object from AppendCompact, in order,
+// each as JSON. They point into object.
+func Members(object []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		for at := 1; object[at] != '}'; {
+			if object[at] == ',' {
+				at++
+			}
+			colon := textEnd(object, at)
+			end := valueEnd(object, colon+1)
+			if !yield(object[at:colon], object[colon+1:end]) {
+				return
+			}
+			at = end
+		}
+	}
 }
 
 // unquoted returns what a JSON string says.
