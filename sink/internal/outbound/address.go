@@ -8,6 +8,13 @@ import (
 	"daybook.dev"
 )
 
+// Check returns an error, without any network I/O, for an address that cannot be
+// right or that nobody may connect to.
+func Check(where, address string, allowPrivate bool) error {
+	_, err := parse(Options{Where: where, URL: address, AllowPrivate: allowPrivate})
+	return err
+}
+
 // parse returns the address, or an error that says what to write instead and
 // does not repeat it: it may hold a password.
 func parse(o Options) (*url.URL, error) {
