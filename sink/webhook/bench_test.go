@@ -1,3 +1,5 @@
+//go:build unix
+
 package webhook_test
 
 import (
@@ -5,12 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"syscall"
 	"testing"
 	"time"
 
 	"daybook.dev"
 	"daybook.dev/sink"
+	"daybook.dev/sink/internal/peer"
 	"daybook.dev/sink/webhook"
 )
 
@@ -31,8 +33,17 @@ func batch() []daybook.Event {
 	return events
 }
 
-// BenchmarkDelivery is a signed batch to a server that reads and forgets it. The
-// CPU time is that of this process, the server's included.
+// servePeer is what the process of the benchmark's server does.
+func servePeer() { peer.Serve(discard) }
+
+// discard is a server that reads and forgets, in a process of its own.
+func discard() (address string, err error) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+	return server.URL, nil
+}
+
+// BenchmarkDelivery is a signed batch of 500 events to a server that reads and
+// forgets it.
 func BenchmarkDelivery(b *testing.B) {
 	for _, c := range []struct {
 		name   string
@@ -45,9 +56,7 @@ func BenchmarkDelivery(b *testing.B) {
 		{"CloudEvents", func(c *webhook.Config) { c.Encoding = sink.CloudEvents{} }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
-			defer server.Close()
-			config := webhook.Config{URL: server.URL, Secrets: []string{newSecret}, AllowPrivate: true}
+			config := webhook.Config{URL: peer.Start(b), Secrets: []string{newSecret}, AllowPrivate: true}
 			c.change(&config)
 			s, err := webhook.Open(config)
 			if err != nil {
@@ -56,24 +65,11 @@ func BenchmarkDelivery(b *testing.B) {
 			defer s.Close(b.Context())
 			events := batch()
 			b.ReportAllocs()
-			before := processorTime(b)
-			for b.Loop() {
+			peer.Measure(b, len(events), func() {
 				if err := s.Write(b.Context(), events); err != nil {
 					b.Fatal(err)
 				}
-			}
-			used := processorTime(b) - before
-			b.ReportMetric(float64(used.Nanoseconds())/1e3/float64(b.N)/float64(len(events)), "µs-cpu/event")
+			})
 		})
 	}
-}
-
-// processorTime is what this process has used, in user and system mode.
-func processorTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -22,7 +22,10 @@ import (
 	"daybook.dev/sink/webhook"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	servePeer()
+	goleak.VerifyTestMain(m)
+}
 
 // What the sinks of these tests are configured with, and nobody may see.
 const (

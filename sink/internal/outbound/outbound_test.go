@@ -76,7 +76,7 @@ func TestNoProxyIsAsked(t *testing.T) {
 func TestWhatOfAnAddressIsShown(t *testing.T) {
 	const user, secret, path, query = "user-1f", "secret-2f", "path-3f", "query-4f"
 	address := strings.Replace(outboundtest.Unreachable(t), "://", "://"+user+":"+secret+"@", 1) + "/" + path + "?key=" + query
-	s, err := open(address, time.Second, true)
+	s, err := open(address, time.Minute, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestACertificateThatProvesNothingCallsForAPerson(t *testing.T) {
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	defer server.Close()
-	s, err := open(server.URL, time.Second, true)
+	s, err := open(server.URL, time.Minute, true)
 	if err != nil {
 		t.Fatal(err)
 	}

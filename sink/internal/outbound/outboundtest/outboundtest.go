@@ -5,6 +5,7 @@ package outboundtest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -32,10 +33,10 @@ type Case struct {
 }
 
 // attempt is the time of one attempt at a destination that does not answer.
-// One that does answer has prompt time.
+// One that does answer has prompt time, which only a slow machine needs.
 const (
 	attempt = 300 * time.Millisecond
-	prompt  = 5 * time.Second
+	prompt  = 15 * time.Second
 )
 
 // Faults runs a test for each fault: its error has the right class and wait,
@@ -74,8 +75,12 @@ func (c Case) fault(t *testing.T, f fault) {
 		t.Errorf("%d requests were made, want 1", n)
 	}
 	server.become(c.Good)
-	if err := s.Write(t.Context(), []daybook.Event{sinktest.Event("e")}); err != nil {
-		t.Errorf("when it is over: %v", err)
+	until := time.Now().Add(prompt)
+	for err = errors.New("not tried"); err != nil; { // attempts may be short here
+		err = s.Write(t.Context(), []daybook.Event{sinktest.Event("e")})
+		if err != nil && time.Now().After(until) {
+			t.Fatalf("when it is over: %v", err)
+		}
 	}
 }
 
@@ -105,7 +110,7 @@ func (c Case) Canaries(t *testing.T) {
 // testGone is a destination that takes one Write and never listens again.
 func (c Case) testGone(t *testing.T) {
 	server := serve(t, c.Good)
-	s := c.open(t, server.URL, attempt)
+	s := c.open(t, server.URL, prompt)
 	if err := s.Write(t.Context(), []daybook.Event{sinktest.Event("first")}); err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +140,7 @@ func (c Case) open(t *testing.T, url string, timeout time.Duration) daybook.Sink
 // checkWait looks for the wait that a destination has asked for.
 func checkWait(t *testing.T, err error, want time.Duration) {
 	t.Helper()
-	got := waitOf(err)
-	if got > want || got < want-prompt && want > 0 {
+	if got := waitOf(err); got != want {
 		t.Errorf("the error says to wait %v, want %v", got, want)
 	}
 }

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package webhook_test
+
+// servePeer does nothing: the benchmark is not there.
+func servePeer() {}
