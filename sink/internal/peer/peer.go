@@ -39,7 +39,7 @@ func Serve(start func() (address string, err error)) {
 // returns its address.
 func Start(b *testing.B) string {
 	b.Helper()
-	server := exec.Command(os.Args[0]) //nolint:gosec // it is this very program
+	server := exec.CommandContext(b.Context(), os.Args[0]) //nolint:gosec // it is this very program
 	server.Env = append(os.Environ(), variable+"=1")
 	server.Stderr = os.Stderr
 	leash, err := server.StdinPipe()
