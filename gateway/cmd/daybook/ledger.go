@@ -93,7 +93,7 @@ func (a *app) printAccount(all account) error {
 }
 
 func printCallers(w io.Writer, callers []ledger.Caller) {
-	t := numbers{{"CALLER", "RECEIVED", "STORED", "DUPLICATE", "DROPPED", "REFUSED", "FAILED"}}
+	t := numbers{[][]string{{"CALLER", "RECEIVED", "STORED", "DUPLICATE", "DROPPED", "REFUSED", "FAILED"}}}
 	total := ledger.Caller{Caller: "total"}
 	for _, c := range callers {
 		t.add(c.Caller, c.Received, c.Stored, c.Duplicate, c.Dropped, c.Refused, c.Failed)
@@ -111,7 +111,7 @@ func printCallers(w io.Writer, callers []ledger.Caller) {
 }
 
 func printDestinations(w io.Writer, destinations []ledger.Destination) {
-	t := numbers{{"DESTINATION", "STORED", "DELIVERED", "QUEUED", "DEAD", "FILTERED", "EVICTED"}}
+	t := numbers{[][]string{{"DESTINATION", "STORED", "DELIVERED", "QUEUED", "DEAD", "FILTERED", "EVICTED"}}}
 	for _, d := range destinations {
 		t.add(d.Destination, d.Stored, d.Delivered, d.Queued, d.Dead, d.Filtered, d.Evicted)
 	}
@@ -130,24 +130,24 @@ func decodeAll[T any](texts []jsontext.Value) ([]T, error) {
 
 // numbers is a table whose first column is names and whose others are numbers,
 // which stand right. The first row is the header.
-type numbers [][]string
+type numbers struct{ rows [][]string }
 
 func (t *numbers) add(name string, values ...uint64) {
 	row := []string{cell(name)}
 	for _, v := range values {
 		row = append(row, strconv.FormatUint(v, 10))
 	}
-	*t = append(*t, row)
+	t.rows = append(t.rows, row)
 }
 
-func (t numbers) print(w io.Writer) {
-	widths := make([]int, len(t[0]))
-	for _, row := range t {
+func (t *numbers) print(w io.Writer) {
+	widths := make([]int, len(t.rows[0]))
+	for _, row := range t.rows {
 		for i, text := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(text))
 		}
 	}
-	for _, row := range t {
+	for _, row := range t.rows {
 		fmt.Fprintf(w, "%-*s", widths[0], row[0])
 		for i, text := range row[1:] {
 			fmt.Fprintf(w, "  %*s", widths[i+1], text)

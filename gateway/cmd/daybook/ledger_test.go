@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func (d *desk) receive(caller, id string, others ...daybook.Outcome) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	outcomes := append(others, daybook.Outcome{ID: id, Status: daybook.Stored})
+	outcomes := slices.Concat(others, []daybook.Outcome{{ID: id, Status: daybook.Stored}})
 	d.ledger.Observe(caller, outcomes)
 	d.unstored.Observe(caller, "http", outcomes)
 }
@@ -87,7 +88,7 @@ func TestTheLedgerIsPrinted(t *testing.T) {
 		"CALLER    RECEIVED  STORED  DUPLICATE  DROPPED  REFUSED  FAILED\n"+
 		"checkout         3       1          1        0        1       0\n"+
 		"\nin balance\n", "")
-	d.receive("cart", "e-1", make([]daybook.Outcome, 0)...)
+	d.receive("cart", "e-1")
 	d.ledger.Observe("cart", []daybook.Outcome{{Status: daybook.Dropped}, {Status: daybook.Failed}})
 	d.destinations = []ledger.Destination{{Destination: "hook", Stored: 1234567, Delivered: 1234560, Queued: 4, Dead: 1, Filtered: 1, Evicted: 1}}
 	d.runs("ledger", 0, ""+
