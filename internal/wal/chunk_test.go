@@ -20,7 +20,7 @@ var header = wal.Header{
 	Version: wal.Format,
 
 	Store: [16]byte{1, 2, 3}, Epoch: 1, ID: 7, First: 41,
-	Prev:    wal.End{Chunk: 6, Offset: 9000, Sequence: 40},
+	Prev:    wal.End{Chunk: 6, Offset: 9000, Sequence: 40, Newest: 77},
 	Created: time.Date(2026, 11, 21, 9, 0, 0, 5, time.UTC),
 	Tally:   31,
 	Salt:    [8]byte{9, 8, 7},
@@ -147,7 +147,7 @@ const (
 	writtenHeader = "646179626f6f6b0a010000000000000001020300000000000000000000000000" +
 		"0100000000000000070000000000000029000000000000000600000000000000" +
 		"2823000000000000280000000000000005a0738cd103ea180908070000000000" +
-		"00000000000000001f00000000000000000000000000000000000000926a4da8"
+		"00000000000000001f000000000000004d00000000000000000000005f593eb6"
 	writtenRecords = "0b7bb82050a13e8a050000000100000007000000000000002900000000000000" +
 		"66697273740000008a68c3bbf1ea86820a000000010000000700000000000000" +
 		"2a00000000000000746865207365636f6e64000000000000"
@@ -231,7 +231,7 @@ func TestAHeaderSurvivesAFlippedBitAnywhere(t *testing.T) {
 	}
 }
 
-// The last twelve bytes of a header are free: a later release may use them, and
+// The last four bytes of a header before its check are free: a later release may use them, and
 // this one must not call that damage.
 func TestWhatALaterReleaseAddsToTheHeaderIsNoFlaw(t *testing.T) {
 	dir := t.TempDir()
@@ -239,15 +239,15 @@ func TestWhatALaterReleaseAddsToTheHeaderIsNoFlaw(t *testing.T) {
 	_, content := one(t, dir)
 	for _, at := range []int{0, 4096} {
 		h := content[at : at+128]
-		copy(h[112:], "later")
+		copy(h[120:], "new")
 		binary.LittleEndian.PutUint32(h[124:], wal.Checksum(h[:124]))
 	}
 	chunks, err := wal.List(oneFile{content: content}, "")
 	if err != nil || chunks[0].Header != header || chunks[0].Flaws != nil {
 		t.Fatalf("got %+v, %v", chunks, err)
 	}
-	content[4096+112]++
-	if chunks, err = wal.List(oneFile{content: content}, ""); err != nil || len(chunks[0].Flaws) != 1 || chunks[0].Flaws[0].Offset != 4096+112 {
+	content[4096+120]++
+	if chunks, err = wal.List(oneFile{content: content}, ""); err != nil || len(chunks[0].Flaws) != 1 || chunks[0].Flaws[0].Offset != 4096+120 {
 		t.Errorf("with one copy damaged: %+v, %v", chunks, err)
 	}
 }

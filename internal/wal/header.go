@@ -54,6 +54,10 @@ type End struct {
 	// before a crash: they were one write. What is missing between them was
 	// never there, and nobody was told yes for it.
 	Unsure uint64
+
+	// Newest is the latest of the times that the chunk's records carry, in
+	// nanoseconds since 1970; what it means is the caller's. Zero: not stated.
+	Newest int64
 }
 
 // appendTo appends the encoded header and the zeros up to the first record.
@@ -72,7 +76,8 @@ func (h *Header) appendTo(dst []byte) []byte {
 	}
 	b = append(b, h.Salt[:]...)
 	b = binary.LittleEndian.AppendUint64(b, h.Prev.Unsure)
-	binary.LittleEndian.PutUint64(one[len(b):], h.Tally)
+	b = binary.LittleEndian.AppendUint64(b, h.Tally)
+	binary.LittleEndian.PutUint64(one[len(b):], uint64(h.Prev.Newest))
 	binary.LittleEndian.PutUint32(one[headerSize-4:], Checksum(one[:headerSize-4]))
 	dst = append(dst, one[:]...)
 	return append(dst, one[:]...)
@@ -113,7 +118,10 @@ func parseHeaderCopy(b []byte) (Header, error) {
 		Epoch: number(32),
 		ID:    number(40),
 		First: number(48),
-		Prev:  End{Chunk: number(56), Offset: int64(number(64)), Sequence: number(72), Unsure: number(96)},
+		Prev: End{
+			Chunk: number(56), Offset: int64(number(64)), Sequence: number(72),
+			Unsure: number(96), Newest: int64(number(112)),
+		},
 
 		Created: time.Unix(0, int64(number(80))).UTC(),
 		Tally:   number(104),

@@ -155,7 +155,7 @@ func statedNext(chunks []wal.Listed) uint64 {
 // it answers anybody.
 func (b *backup) synced(c *backedChunk) (end wal.End, counted uint64, err error) {
 	scan := wal.Scan(c.file, c.Listed)
-	events, err := countEvents(scan)
+	in, err := collect(scan)
 	if err != nil {
 		return wal.End{}, 0, err
 	}
@@ -163,8 +163,9 @@ func (b *backup) synced(c *backedChunk) (end wal.End, counted uint64, err error)
 		return wal.End{}, 0, err
 	}
 	end = scan.End()
+	end.Newest = in.newest
 	if c.Tally != 0 {
-		counted = c.Tally + events
+		counted = c.Tally + in.events
 	}
 	later, err := wal.List(b.fs, b.from)
 	if err != nil {

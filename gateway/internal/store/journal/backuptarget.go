@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -176,10 +175,10 @@ func (b *backup) complete(id uint64) bool {
 
 func (b *backup) copyKeyFile(files keyFiles, id uint64) error {
 	there := keyFiles{fs: b.fs, dir: b.to, store: files.store}
-	if _, err := there.open(id, math.MinInt64); err == nil {
+	if _, err := there.open(id); err == nil {
 		return nil
 	}
-	if _, err := files.open(id, math.MinInt64); err != nil {
+	if _, err := files.open(id); err != nil {
 		return nil // damaged, or gone since: the next start makes it
 	}
 	file, err := b.fs.Open(files.name(id))

@@ -1,6 +1,9 @@
 package journal
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 const (
 	// calmJump is how far the clock may stray between two looks, for time
@@ -16,24 +19,39 @@ const (
 // that a jump is believed only after it has lasted. A clock that is a year
 // ahead for a minute must not cost a year of events.
 type calm struct {
-	wall    func() time.Time
+	wall func() time.Time
+
+	mu      sync.Mutex    // guards everything below
 	at      time.Time     // the time that is believed
 	looked  time.Time     // when, in time that passes
-	doubted time.Duration // for how long the clock has said something else
+	other   time.Time     // what the clock said instead, at that look
+	doubted time.Duration // for how long it has gone on from there
 }
 
-// newCalm starts at the clock's time, or at last, the latest time the journal
-// has seen before, when the clock says more: it may be wrong from the start.
+// newCalm starts at last, the time that was believed last, or at the clock's time
+// where none was: the clock may be wrong from the start.
 func newCalm(wall func() time.Time, last time.Time) *calm {
-	c := &calm{wall: wall, at: wall(), looked: time.Now()}
-	if !last.IsZero() && last.Before(c.at) {
-		c.at = last
+	c := &calm{wall: wall, at: last, looked: time.Now()}
+	if last.IsZero() {
+		c.at = wall()
 	}
 	return c
 }
 
+// bounds returns the earlier and the later of the time that is believed and what
+// the clock says. Whoever takes the earlier for now keeps things for longer.
+func (c *calm) bounds() (earlier, later time.Time) {
+	earlier, later = c.now(), c.wall()
+	if later.Before(earlier) {
+		return later, earlier
+	}
+	return earlier, later
+}
+
 // now returns the time that is believed.
 func (c *calm) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	passed := time.Since(c.looked)
 	c.looked = c.looked.Add(passed)
 	expected, wall := c.at.Add(passed), c.wall()
@@ -42,7 +60,13 @@ func (c *calm) now() time.Time {
 		return c.at
 	}
 	c.at = expected
-	if c.doubted += passed; c.doubted >= calmPatience {
+	if wall.Sub(c.other.Add(passed)).Abs() <= calmJump {
+		c.doubted += passed
+	} else {
+		c.doubted = 0 // another jump: each has to last by itself
+	}
+	c.other = wall
+	if c.doubted >= calmPatience {
 		c.at, c.doubted = wall, 0
 	}
 	return c.at

@@ -55,7 +55,7 @@ func writes(op waltest.Operation) bool {
 }
 
 // reads takes in reads of chunks. One of a key file costs what the log says it
-// does: copies of its events are not recognised until the next start.
+// does: copies of its events are not recognised until the keeper has looked.
 func reads(op waltest.Operation) bool {
 	return !changes(op) && !strings.HasSuffix(op.Name, ".keys")
 }

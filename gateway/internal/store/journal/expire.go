@@ -3,16 +3,14 @@ package journal
 import (
 	"errors"
 	"os"
-	"time"
 )
 
 // expire forgets the keys that are older than the window, and removes the key
 // files of chunks that are gone once nobody asks them any more. A key is
 // remembered for the window and, at most, for as long as its chunk was the
 // active one.
-func (x *index) expire(now time.Time) error {
-	cutoff := now.Add(-x.window).UnixNano()
-	for _, chunk := range x.forget(cutoff) {
+func (x *index) expire() error {
+	for _, chunk := range x.forget(x.cutoff()) {
 		if err := x.files.fs.Remove(x.files.name(chunk)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -23,6 +21,9 @@ func (x *index) expire(now time.Time) error {
 	return nil
 }
 
+// cutoff is when what may be forgotten was sealed, at the latest.
+func (x *index) cutoff() int64 { return x.clock.now() - int64(x.window) }
+
 // forget drops what is older than cutoff and returns the orphans among it.
 func (x *index) forget(cutoff int64) (gone []uint64) {
 	x.mu.Lock()
@@ -30,14 +31,14 @@ func (x *index) forget(cutoff int64) (gone []uint64) {
 	old, known := 0, map[uint64]bool{}
 	now := x.sealed.Load()
 	now.each(func(g generation) {
-		if g.newest < cutoff {
+		if g.sealed < cutoff {
 			old++
 			return
 		}
 		known[g.chunk] = true
 	})
 	if old > 0 {
-		next := now.without(func(g generation) bool { return g.newest < cutoff })
+		next := now.without(func(g generation) bool { return g.sealed < cutoff })
 		x.sealed.Store(&next)
 	}
 	for chunk := range x.orphans {

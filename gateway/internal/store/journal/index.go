@@ -17,6 +17,7 @@ type index struct {
 	window time.Duration
 	again  bool // an idempotency key identifies an event too
 	log    *slog.Logger
+	clock  passing
 
 	// The writer's own, but that others look into active.
 	chunk uint64  // whose keys active has; zero: none yet
@@ -42,8 +43,9 @@ type index struct {
 
 // A fullSet is the keys of a chunk that has just been sealed.
 type fullSet struct {
-	chunk uint64
-	keys  *keyset
+	chunk  uint64
+	keys   *keyset
+	sealed int64 // when
 }
 
 // A finder is a keyset, or a key file once there is one.
@@ -52,9 +54,9 @@ type finder interface {
 	keys() int
 }
 
-func newIndex(o Options, files keyFiles) *index {
+func newIndex(o Options, files keyFiles, now time.Time) *index {
 	x := &index{
-		files: files, window: o.DedupWindow, again: o.IdempotencyKeys, log: o.Log,
+		files: files, window: o.DedupWindow, again: o.IdempotencyKeys, log: o.Log, clock: startPassing(now),
 		active: &keyset{}, work: make(chan fullSet, 1), orphans: map[uint64]bool{},
 	}
 	x.sealed.Store(&sealed{})
@@ -122,19 +124,27 @@ func (x *index) find(key store.Key, looked uint64) (first entry, known bool) {
 	return first, known
 }
 
-// look asks one generation. When its file cannot be read, its keys are gone
-// until the next start rebuilds them: refusing all events instead would turn
-// one bad sector of a cache into an outage.
+// look asks one generation. While its file cannot be read its keys are taken for
+// new: refusing all events instead would turn one bad sector of a cache into an
+// outage. The keeper sees to it that this does not last.
 func (x *index) look(g *generation, key store.Key) (entry, bool) {
-	e, ok, err := g.keys.find(key)
-	if err == nil {
-		return e, ok
+	file, onDisk := g.keys.(*keyFile)
+	if onDisk && file.failing.Load() {
+		return entry{}, false
 	}
-	x.log.Error("journal key file unreadable; copies of its events will not be recognised before a restart",
-		"chunk", g.chunk, "err", err)
-	gone := g.chunk
-	x.change(func(s sealed) sealed { return s.without(func(g generation) bool { return g.chunk == gone }) })
-	return entry{}, false
+	e, ok, err := g.keys.find(key)
+	if err != nil && x.knows(g.chunk) { // else it was forgotten just now, and removed
+		file.failing.Store(true)
+		x.log.Error("journal key file unreadable; copies of its events are not recognised until it can be read again",
+			"chunk", g.chunk, "err", err)
+	}
+	return e, ok && err == nil
+}
+
+// knows reports whether the keys of a sealed chunk are still remembered.
+func (x *index) knows(chunk uint64) (known bool) {
+	x.sealed.Load().each(func(g generation) { known = known || g.chunk == chunk })
+	return known
 }
 
 // next seals the active keys and begins those of another chunk. It waits while
@@ -142,9 +152,9 @@ func (x *index) look(g *generation, key store.Key) (entry, bool) {
 func (x *index) next(chunk uint64) {
 	if x.chunk != 0 {
 		// The keys stay known while the file is written.
-		g := generation{chunk: x.chunk, newest: x.active.newest, keys: x.active}
-		x.change(func(s sealed) sealed { return s.withLoose(g) })
-		x.work <- fullSet{chunk: x.chunk, keys: x.active}
+		full := fullSet{chunk: x.chunk, keys: x.active, sealed: x.clock.now()}
+		x.change(func(s sealed) sealed { return s.withLoose(full.generation(full.keys)) })
+		x.work <- full
 	}
 	x.claiming.Lock()
 	defer x.decided()
@@ -154,25 +164,28 @@ func (x *index) next(chunk uint64) {
 // seal writes key files until close.
 func (x *index) seal() {
 	for full := range x.work {
-		x.store(full.chunk, full.keys)
+		x.store(full)
 	}
+}
+
+// generation is what is known of the chunk, with its keys in memory or in a file.
+func (f fullSet) generation(keys finder) generation {
+	return generation{chunk: f.chunk, sealed: f.sealed, keys: keys}
 }
 
 // store writes the key file of a sealed chunk and keeps only that. When it
 // cannot be written the keys stay in memory, and the next start tries again.
-func (x *index) store(chunk uint64, keys *keyset) {
-	file, err := x.files.write(chunk, keys)
+func (x *index) store(full fullSet) {
+	file, err := x.files.write(full.chunk, full.keys)
 	if err != nil {
-		x.log.Warn("journal key file not written", "chunk", chunk, "err", err)
-		g := generation{chunk: chunk, newest: keys.newest, keys: keys}
-		x.change(func(s sealed) sealed { return s.withLoose(g) })
+		x.log.Warn("journal key file not written", "chunk", full.chunk, "err", err)
+		x.change(func(s sealed) sealed { return s.withLoose(full.generation(full.keys)) })
 		return
 	}
-	g := generation{chunk: chunk, newest: file.newest, keys: file}
 	x.change(func(s sealed) sealed {
-		s, f := s.shelve(g)
-		for i := range keys.entries {
-			f.addShared(keys.entries[i].key)
+		s, f := s.shelve(full.generation(file))
+		for i := range full.keys.entries {
+			f.addShared(full.keys.entries[i].key)
 		}
 		return s
 	})

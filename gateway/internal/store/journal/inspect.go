@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 
 	"daybook.dev/gateway/internal/store"
@@ -72,7 +71,7 @@ func Verify(dir string, found func(Damage)) (Report, error) {
 // lost only the file's own checksums are looked at: it knows more keys.
 func (s *survey) verifyKeys(dir string, c *wal.Listed, keys *keyset, lost uint64) error {
 	files := keyFiles{fs: s.fs, dir: dir, store: c.Store}
-	_, err := files.open(c.ID, math.MinInt64)
+	_, err := files.open(c.ID)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil

@@ -131,6 +131,7 @@ type Journal struct {
 	space   *space
 	holds   *holds
 	room    roomMaker
+	clock   *calm
 	keeper  *keeper
 	damage  *damage
 	places  places

@@ -9,12 +9,12 @@ import (
 const tending = 2 * time.Second
 
 // A keeper does what must not hold up the writer: it watches the room on the
-// disk, removes what is old, forgets old keys, and makes room for the next
-// chunk.
+// disk, removes what is old, forgets old keys, mends their files, and makes room
+// for the next chunk.
 type keeper struct {
 	journal   *Journal
-	clock     *calm
 	retention retention
+	mending   mending
 	failing   bool // the last attempt to remove something
 
 	wake chan struct{} // from the writer: something has grown
@@ -22,9 +22,9 @@ type keeper struct {
 	done chan struct{} // closed when it has
 }
 
-func newKeeper(j *Journal, clock *calm) *keeper {
+func newKeeper(j *Journal) *keeper {
 	return &keeper{
-		journal: j, clock: clock, retention: retention{journal: j},
+		journal: j, retention: retention{journal: j}, mending: mending{journal: j},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -60,8 +60,9 @@ func (k *keeper) end() {
 }
 
 func (k *keeper) tend() {
-	now := k.clock.now()
-	k.removed(errors.Join(k.retention.apply(now), k.journal.index.expire(now)))
+	now, _ := k.journal.clock.bounds()
+	k.removed(errors.Join(k.retention.apply(now), k.journal.index.expire()))
+	k.mending.apply()
 	k.look()
 	k.makeRoom()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"sync/atomic"
 
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/internal/wal"
@@ -45,8 +46,13 @@ type keyFile struct {
 	name   string
 	chunk  uint64
 	count  int
+	check  uint32 // of the entries, as the header of a file that was there says
 	filter filter
 	span
+
+	// failing is set by the writer when the file could not be read, and cleared
+	// by the keeper when it can be. Meanwhile it is not asked.
+	failing atomic.Bool
 }
 
 func (f *keyFile) keys() int { return f.count }
@@ -96,9 +102,13 @@ func (k keyFiles) putHeader(b []byte, f *keyFile) {
 	binary.LittleEndian.PutUint32(b[76:], wal.Checksum(b[:76]))
 }
 
-// open reads the key file of a chunk, checks it and builds the filter. One that
-// is older than the cutoff will not be asked: of it only the header is read.
-func (k keyFiles) open(chunk uint64, cutoff int64) (*keyFile, error) {
+// open reads the key file of a chunk, checks it and builds the filter.
+func (k keyFiles) open(chunk uint64) (*keyFile, error) { return k.read(chunk, k.parse) }
+
+// head reads only the header of the key file of a chunk.
+func (k keyFiles) head(chunk uint64) (*keyFile, error) { return k.read(chunk, k.parseHeader) }
+
+func (k keyFiles) read(chunk uint64, parse func(file io.ReaderAt, size int64, chunk uint64) (*keyFile, error)) (*keyFile, error) {
 	file, err := k.fs.Open(k.name(chunk))
 	if err != nil {
 		return nil, err
@@ -108,10 +118,23 @@ func (k keyFiles) open(chunk uint64, cutoff int64) (*keyFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.parse(file, size, chunk, cutoff)
+	return parse(file, size, chunk)
 }
 
-func (k keyFiles) parse(file io.ReaderAt, size int64, chunk uint64, cutoff int64) (*keyFile, error) {
+func (k keyFiles) parse(file io.ReaderAt, size int64, chunk uint64) (*keyFile, error) {
+	f, err := k.parseHeader(file, size, chunk)
+	if err != nil {
+		return nil, err
+	}
+	f.filter = newFilter(f.count)
+	filters := []filter{f.filter}
+	if k.shelve != nil {
+		filters = append(filters, k.shelve(f))
+	}
+	return f, f.load(io.NewSectionReader(file, keysHeader, size-keysHeader), filters)
+}
+
+func (k keyFiles) parseHeader(file io.ReaderAt, size int64, chunk uint64) (*keyFile, error) {
 	var b [keysHeader]byte
 	if _, err := file.ReadAt(b[:], 0); err != nil {
 		return nil, fmt.Errorf("%w: header: %w", errKeyFile, err)
@@ -119,6 +142,7 @@ func (k keyFiles) parse(file io.ReaderAt, size int64, chunk uint64, cutoff int64
 	f := &keyFile{
 		fs: k.fs, name: k.name(chunk), chunk: binary.LittleEndian.Uint64(b[32:]),
 		count: int(binary.LittleEndian.Uint64(b[40:])),
+		check: binary.LittleEndian.Uint32(b[64:]),
 		span: span{
 			oldest: int64(binary.LittleEndian.Uint64(b[48:])),
 			newest: int64(binary.LittleEndian.Uint64(b[56:])),
@@ -133,19 +157,12 @@ func (k keyFiles) parse(file io.ReaderAt, size int64, chunk uint64, cutoff int64
 		return nil, fmt.Errorf("%w: it belongs to another chunk", errKeyFile)
 	case size < keysHeader, uint64(f.count) != uint64(size-keysHeader)/entrySize, (size-keysHeader)%entrySize != 0:
 		return nil, fmt.Errorf("%w: %d bytes for %d keys", errKeyFile, size, f.count)
-	case f.newest < cutoff:
-		return f, nil
 	}
-	f.filter = newFilter(f.count)
-	filters := []filter{f.filter}
-	if k.shelve != nil {
-		filters = append(filters, k.shelve(f))
-	}
-	return f, f.load(io.NewSectionReader(file, keysHeader, size-keysHeader), binary.LittleEndian.Uint32(b[64:]), filters)
+	return f, nil
 }
 
 // load checks the entries and enters their keys into the filters.
-func (f *keyFile) load(r io.Reader, check uint32, filters []filter) error {
+func (f *keyFile) load(r io.Reader, filters []filter) error {
 	var last store.Key
 	sum := wal.NewChecksum()
 	err := eachPage(r, func(page []byte) error {
@@ -162,7 +179,7 @@ func (f *keyFile) load(r io.Reader, check uint32, filters []filter) error {
 		}
 		return nil
 	})
-	if err == nil && sum.Sum32() != check {
+	if err == nil && sum.Sum32() != f.check {
 		err = fmt.Errorf("%w: entries: checksum mismatch", errKeyFile)
 	}
 	return err

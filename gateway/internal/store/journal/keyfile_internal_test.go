@@ -3,7 +3,6 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 	"slices"
 	"testing"
 
@@ -33,7 +32,7 @@ func TestAKeyFileFindsEveryKeyAndNoOther(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reopened, err := files.open(3, 0)
+			reopened, err := files.open(3)
 			if err != nil || reopened.count != n || reopened.span != s.span {
 				t.Fatalf("%d keys: reopened as %+v, %v", n, reopened, err)
 			}
@@ -97,7 +96,7 @@ func FuzzKeyFile(f *testing.F) {
 			binary.LittleEndian.PutUint32(content[64:], wal.Checksum(content[keysHeader:]))
 			binary.LittleEndian.PutUint32(content[76:], wal.Checksum(content[:76]))
 		}
-		file, err := files.parse(bytes.NewReader(content), int64(len(content)), 3, math.MinInt64)
+		file, err := files.parse(bytes.NewReader(content), int64(len(content)), 3)
 		if err != nil {
 			return
 		}

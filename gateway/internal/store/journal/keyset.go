@@ -75,17 +75,22 @@ func (s *keyset) claim(e entry, received int64) (first entry, known bool) {
 	return entry{}, false
 }
 
-// enter adds the key of a record that has one. A payload nobody can read is
-// named by whoever reads it.
-func (s *keyset) enter(r wal.Record) {
+// enter adds the key of a record that has one and returns when the record was
+// received. A payload nobody can read is named by whoever reads it.
+func (s *keyset) enter(r wal.Record) (received int64) {
 	id, err := store.ParseIdentity(store.Kind(r.Kind), r.Payload)
-	if err == nil && id.Unique {
+	if err != nil {
+		return 0
+	}
+	received = nanoseconds(id.Received)
+	if id.Unique {
 		e := entry{key: id.Key, digest: id.Digest, sequence: r.Sequence}
-		s.claim(e, nanoseconds(id.Received))
+		s.claim(e, received)
 		if e.key = id.Again; id.Twice {
-			s.claim(e, nanoseconds(id.Received))
+			s.claim(e, received)
 		}
 	}
+	return received
 }
 
 func (s *keyset) mark() mark { return mark{entries: len(s.entries), span: s.span} }

@@ -17,8 +17,8 @@ func (j *Journal) Records(ctx context.Context, after store.Position, each func(w
 
 // Life names the journal and says which epoch it is in.
 func (j *Journal) Life() (id string, epoch uint64) {
-	c := j.view.Load().chunk(0)
-	return fmt.Sprintf("%x", c.Store), j.view.Load().active.Epoch
+	active := j.view.Load().active.Header // what goes on being written
+	return fmt.Sprintf("%x", active.Store), active.Epoch
 }
 
 // Records reads the journal in a data directory, with or without a gateway that

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"time"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/store"
@@ -113,26 +112,3 @@ func (j *Journal) Wait(ctx context.Context, after store.Position) error {
 
 // Bounds implements [store.Follower].
 func (j *Journal) Bounds() (oldest, newest store.Position) { return j.view.Load().bounds() }
-
-// Seek implements [store.Follower]. It opens only the chunk that can hold the
-// record: those of a chunk were received before the next one was made.
-func (j *Journal) Seek(ctx context.Context, t time.Time) (store.Position, error) {
-	if j.closed.Load() {
-		return 0, daybook.ErrClosed
-	}
-	v := j.view.Load()
-	first := 0
-	for first+1 < v.chunks() && v.chunk(first+1).Created.Before(t) {
-		first++
-	}
-	found := store.Position(v.chunk(first).First - 1)
-	err := j.scan(ctx, found, func(_ *wal.Listed, r wal.Record) bool {
-		id, err := store.ParseIdentity(store.Kind(r.Kind), r.Payload)
-		if err == nil && !id.Received.Before(t) {
-			return false
-		}
-		found = store.Position(r.Sequence)
-		return true
-	})
-	return found, err
-}

@@ -85,22 +85,16 @@ func (j *Journal) countChunk(c *wal.Listed) (events uint64) {
 	defer func() { _ = file.Close() }()
 	scan := wal.Scan(file, *c)
 	scan.Damaged = func(d wal.Damage) { j.damage.record(c, d) }
-	events, err = countEvents(scan)
-	if err != nil {
-		return j.guessed(c, err)
-	}
-	return events
-}
-
-// countEvents scans a chunk to its end and returns how many events it was given.
-func countEvents(scan *wal.Scanner) (events uint64, err error) {
 	countsLost(scan, &events)
 	for r, ok := scan.Next(); ok; r, ok = scan.Next() {
 		if store.Kind(r.Kind) == store.KindEvent {
 			events++
 		}
 	}
-	return events, scan.Err()
+	if scan.Err() != nil {
+		return j.guessed(c, scan.Err())
+	}
+	return events
 }
 
 // guessed takes all records of a chunk that cannot be read for events. It is

@@ -21,9 +21,10 @@ func (j *Journal) recover() (*writer, error) {
 		return nil, err
 	}
 	w := &writer{journal: j, dir: dir, log: o.Log, header: lastHeader(listed), next: 1}
-	j.index = newIndex(o, keyFiles{fs: o.FS, dir: dir, store: w.header.Store})
-
-	j.keeper = newKeeper(j, newCalm(o.Now, lastCreated(listed)))
+	j.clock = newCalm(o.Now, lastCreated(listed))
+	now, _ := j.clock.bounds()
+	j.index = newIndex(o, keyFiles{fs: o.FS, dir: dir, store: w.header.Store}, now)
+	j.keeper = newKeeper(j)
 
 	sealed := j.usable(listed)
 	var empty string
@@ -40,12 +41,13 @@ func (j *Journal) recover() (*writer, error) {
 	}
 	w.next += unknown(listed)
 	j.counts.open(store.Position(w.next - 1))
-	if err := j.loadKeys(sealed, j.keeper.clock.at); err != nil {
+	if err := j.loadKeys(sealed); err != nil {
 		return nil, err
 	}
 	if err := w.create(); err != nil {
 		return nil, err
 	}
+	j.keeper.retention.complete = completion{begun: w.header.ID, seen: map[uint64]time.Time{}}
 	j.view.Store(&view{sealed: sealed, active: w.listed(), events: w.events})
 	if empty != "" {
 		// Its successor is kept by now. Losing the removal does no harm.
@@ -119,7 +121,7 @@ func (j *Journal) recoverLast(w *writer, c *wal.Listed) (events uint64, err erro
 	defer func() { _ = file.Close() }()
 	scan := wal.Scan(file, *c)
 	scan.Damaged = func(d wal.Damage) { j.damage.record(c, d) }
-	keys, events, err := collect(scan)
+	in, err := collect(scan)
 	if err != nil {
 		return 0, err
 	}
@@ -133,11 +135,12 @@ func (j *Journal) recoverLast(w *writer, c *wal.Listed) (events uint64, err erro
 		j.damage.torn(c, scan.End())
 	}
 	w.end, w.next = scan.End(), scan.End().Sequence+1
+	w.end.Newest = in.newest
 	if w.end.Offset == wal.DataStart && !scan.Torn() {
 		w.end = c.Prev
 		return 0, nil
 	}
 	c.End = w.end
-	j.index.active, j.index.chunk = keys, c.ID
-	return events, nil
+	j.index.active, j.index.chunk = in.keys, c.ID
+	return in.events, nil
 }

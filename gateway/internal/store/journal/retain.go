@@ -24,10 +24,13 @@ type retention struct {
 	// unreadable are chunks with a damaged header, oldest first. Each goes with
 	// the next readable one.
 	unreadable []wal.Listed
+
+	complete completion
 }
 
 // apply removes what has to go. now is the time that is believed.
 func (r *retention) apply(now time.Time) error {
+	r.complete.look(r.journal.view.Load())
 	for {
 		if err := r.finish(); err != nil {
 			return err
@@ -45,17 +48,11 @@ func (r *retention) choose(now time.Time) bool {
 	if len(v.sealed) == 0 {
 		return false
 	}
-	// The next header says when and where the oldest chunk was complete, unless
-	// the clock had been set back by then.
 	oldest, next := v.sealed[0], v.chunk(1)
-	complete := next.Created
-	if complete.Before(oldest.Created) {
-		complete = oldest.Created
-	}
 	first, last := store.Position(oldest.First), store.Position(next.First-1)
 	needed := j.holds.low(last) < last
 	full := j.taken(v) > j.options.MaxBytes
-	if !full && (needed || !complete.Before(now.Add(-j.options.Keep))) {
+	if !full && (needed || r.complete.since(&oldest, next, now) <= j.options.Keep) {
 		return false
 	}
 	for _, lost := range j.holds.evict(first, last) {
@@ -85,6 +82,7 @@ func (r *retention) finish() error {
 		return err
 	}
 	r.journal.index.orphan(r.leaving.ID)
+	r.complete.forget(r.leaving.ID)
 	r.leaving = nil
 	return nil
 }

@@ -21,6 +21,7 @@ type rewriter struct {
 	end    wal.End    // of the chunk before
 	next   uint64     // sequence behind the last record; zero: none yet
 	newest time.Time  // received, over all records so far
+	latest int64      // likewise, over those of the chunk
 	tally  uint64     // what a header made now says of the events before it
 	keys   *keyset
 	buffer []byte
@@ -50,6 +51,7 @@ func (w *rewriter) add(r wal.Record, received time.Time) error {
 	if received.After(w.newest) {
 		w.newest = received
 	}
+	w.latest = max(w.latest, nanoseconds(received))
 	if len(w.buffer) >= maxRewrite {
 		return w.flush()
 	}
@@ -75,7 +77,7 @@ func (w *rewriter) roll(first, epoch uint64, created time.Time) error {
 	if err != nil {
 		return err
 	}
-	w.chunk, w.next, w.keys = chunk, first, &keyset{}
+	w.chunk, w.next, w.keys, w.latest = chunk, first, &keyset{}, 0
 	return nil
 }
 
@@ -93,7 +95,7 @@ func (w *rewriter) complete() error {
 	}
 	// Sequences within a chunk have no gaps, so the last record is the one
 	// before next, or before the first one where there is none.
-	w.end = wal.End{Chunk: w.chunk.ID, Offset: w.chunk.Size(), Sequence: w.next - 1}
+	w.end = wal.End{Chunk: w.chunk.ID, Offset: w.chunk.Size(), Sequence: w.next - 1, Newest: w.latest}
 	_, err := w.files.write(w.chunk.ID, w.keys)
 	return err
 }

@@ -26,7 +26,7 @@ type sealed struct {
 // A generation is the keys of one sealed chunk.
 type generation struct {
 	chunk  uint64
-	newest int64 // received, over all keys
+	sealed int64 // when it was, or the newest key was received: see passing
 	keys   finder
 }
 

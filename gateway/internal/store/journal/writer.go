@@ -41,9 +41,9 @@ func (w *writer) commit(group []*batch) {
 	}
 	w.served += len(group)
 	mark := w.journal.index.begin()
-	next := w.frame(group)
+	next, newest := w.frame(group)
 	w.journal.index.decided()
-	if err := w.write(group, next); err != nil {
+	if err := w.write(group, next, newest); err != nil {
 		w.journal.index.rollback(mark)
 		w.fail(group, err)
 	}
@@ -77,8 +77,9 @@ func (w *writer) prepare(group []*batch) error {
 func (w *writer) cramped() bool { return w.nudged && !w.chunk.Roomy() && w.journal.room.ready() }
 
 // frame decides about every record of the group and frames those that are
-// stored. It returns the sequence behind the last one.
-func (w *writer) frame(group []*batch) (next uint64) {
+// stored. It returns the sequence behind the last one, and when the newest of
+// them was received.
+func (w *writer) frame(group []*batch) (next uint64, newest int64) {
 	w.buffer, next = w.buffer[:0], w.next
 	for _, b := range group {
 		start := 0
@@ -93,12 +94,13 @@ func (w *writer) frame(group []*batch) (next uint64) {
 			record := wal.Record{Sequence: next, Kind: uint8(it.kind), Payload: payload}
 			w.buffer = w.chunk.AppendRecord(w.buffer, record, it.check)
 			next++
+			newest = max(newest, it.time)
 			if it.kind == store.KindEvent {
 				b.runs[it.run].events++
 			}
 		}
 	}
-	return next
+	return next, newest
 }
 
 // decide fills in the receipt of one record and reports whether the record is
@@ -119,7 +121,7 @@ func (w *writer) decide(it *item, looked uint64, r *store.Receipt) bool {
 
 // write writes and syncs the framed records of a group, whose sequences end
 // before next, and shows them to readers. Nil means that they are kept.
-func (w *writer) write(group []*batch, next uint64) error {
+func (w *writer) write(group []*batch, next uint64, newest int64) error {
 	if next == w.next {
 		return nil // duplicates only, and their first copies are synced
 	}
@@ -138,7 +140,7 @@ func (w *writer) write(group []*batch, next uint64) error {
 	o.Group(int(next - w.next))
 
 	w.next = next
-	w.end = wal.End{Chunk: w.chunk.ID, Offset: w.chunk.Size(), Sequence: next - 1}
+	w.end = wal.End{Chunk: w.chunk.ID, Offset: w.chunk.Size(), Sequence: next - 1, Newest: max(w.end.Newest, newest)}
 	w.journal.health.committed()
 	w.events += w.journal.counts.add(group, store.Position(next-1))
 	w.journal.publish(func(v *view) *view { return v.with(w.end, w.events) })
@@ -187,7 +189,7 @@ func (w *writer) create() error {
 	h.ID++ // also after a failure: a chunk of that id may exist
 	h.First = w.next
 	h.Prev = w.end
-	h.Created = w.journal.options.Now()
+	h.Created = w.journal.clock.now() // not a time that is wrong for a minute
 	h.Tally = tally(w.events)
 	h.Salt = newSalt()
 	w.header = h

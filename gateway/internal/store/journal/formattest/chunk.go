@@ -100,10 +100,11 @@ func (r *reading) take(at, size int64) {
 	} else {
 		r.others++
 	}
-	length := int64(u32(f, 8))
-	r.book.Records = append(r.book.Records, Record{
-		File: r.name, Sequence: sequence, Kind: f[12], Payload: f[frameBytes : frameBytes+length],
-	})
+	payload := f[frameBytes : frameBytes+int64(u32(f, 8))]
+	if p, err := Parse(payload); err == nil {
+		r.newest = max(r.newest, int64(p.Numbers[16]))
+	}
+	r.book.Records = append(r.book.Records, Record{File: r.name, Sequence: sequence, Kind: f[12], Payload: payload})
 	r.expect, r.offset = sequence+1, at+size
 }
 

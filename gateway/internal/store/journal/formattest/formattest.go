@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -26,8 +27,8 @@ type Book struct {
 	Headers []string   // chunks whose header is lost
 	Torn    bool       // the last write is not whole
 
-	Events    int64    // stored in all, the lost ones included; -1 = not stated
-	Miscounts []string // chunks whose number of events before them cannot be right
+	Events int64    // stored in all, the lost ones included; -1 = not stated
+	Wrong  []string // what a header says of the chunk before that cannot be so
 }
 
 // A Record is one record.
@@ -68,11 +69,12 @@ type chunk struct {
 	store                            string
 	id, first                        int64
 	prev, prevEnd, prevLast, prevUns int64
-	before                           int64 // events before this chunk; -1 = not stated
+	before, prevNewest               int64 // events before this chunk, -1 = not stated; when the predecessor's newest record was received
 	salt                             []byte
 
 	next           *chunk // the next one whose header can be read
 	events, others int64  // its whole records, once it was read: those of kind event, and the rest
+	newest         int64  // the latest time at which one of them was received; 0 where all are before 1970
 }
 
 // Read reads the journal in a data directory.
@@ -98,7 +100,7 @@ func Read(data string) (*Book, error) {
 				b.Lost = append(b.Lost, Lost{c.name, 0, expect, c.first - 1})
 			}
 		}
-		b.recount(before, c)
+		b.compare(before, c)
 		expect = b.readChunk(c)
 		before, headers = c, 0
 	}
@@ -142,18 +144,24 @@ func readChunks(dir string) ([]chunk, error) {
 	return chunks, nil
 }
 
-// recount requires that the number of events before c fits to that before the
-// chunk that was read before it: all sequences in between may be events, but for
-// the whole records that are none; and those that are must be among them.
-func (b *Book) recount(before, c *chunk) {
+// compare compares what the header of c says with what was read of the chunk
+// before it.
+func (b *Book) compare(before, c *chunk) {
 	b.Events = c.before
-	if before == nil || before.before < 0 || c.before < 0 {
+	if before == nil {
 		return
 	}
+	// All sequences in between may be events, but for the whole records that are
+	// none; and those that are must be among them.
 	least, most := before.before+before.events, before.before+c.first-before.first-before.others
-	if c.before < least || c.before > most {
-		b.Miscounts = append(b.Miscounts, fmt.Sprintf("%s: %d events are before it, by %s at least %d and at most %d",
+	if before.before >= 0 && c.before >= 0 && (c.before < least || c.before > most) {
+		b.Wrong = append(b.Wrong, fmt.Sprintf("%s: %d events before it, by %s at least %d and at most %d",
 			c.name, c.before, before.name, least, most))
+	}
+	whole := !slices.ContainsFunc(b.Lost, func(l Lost) bool { return l.File == before.name })
+	if c.prev == before.id && (c.prevNewest < before.newest || whole && c.prevNewest > before.newest) {
+		b.Wrong = append(b.Wrong, fmt.Sprintf("%s: the newest record before it was received at %d, in %s it is %d",
+			c.name, c.prevNewest, before.name, before.newest))
 	}
 }
 
@@ -174,7 +182,7 @@ func header(name string, data []byte) (chunk, error) {
 		c.store = string(h[16:32])
 		c.id, c.first = i64(h, 40), i64(h, 48)
 		c.prev, c.prevEnd, c.prevLast, c.prevUns = i64(h, 56), i64(h, 64), i64(h, 72), i64(h, 96)
-		c.before = i64(h, 104) - 1
+		c.before, c.prevNewest = i64(h, 104)-1, i64(h, 112)
 		c.salt = h[88:96]
 		named, err := strconv.ParseInt(name[:16], 16, 64)
 		c.lost = err != nil || c.id != named || c.first == 0

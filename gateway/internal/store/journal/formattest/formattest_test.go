@@ -238,8 +238,8 @@ func compare(t *testing.T, dir string) *formattest.Book {
 	}
 	comparePlaces(t, places, book.Lost)
 	compareGaps(t, report.Gaps, book.Gaps)
-	if len(book.Miscounts) > 0 || book.Events != int64(report.Stored) {
-		t.Errorf("the journal has stored %d events, the reader says %d; miscounted %q", report.Stored, book.Events, book.Miscounts)
+	if len(book.Wrong) > 0 || book.Events != int64(report.Stored) {
+		t.Errorf("the journal has stored %d events, the reader says %d; wrong: %q", report.Stored, book.Events, book.Wrong)
 	}
 	if torn := report.Unfinished > 0; torn && !book.Torn {
 		t.Errorf("the journal says the last write is not whole, the reader %v", book.Torn)
