@@ -51,6 +51,10 @@ type Accepter struct {
 	// Observe is told the outcomes of every batch, for metrics and logs.
 	// Nil means nobody is. It must not keep or change the outcomes.
 	Observe func(b Batch, outcomes []daybook.Outcome)
+
+	// Skewed is told how many events of a batch were stored although their time
+	// is far from the clock, in which direction, for metrics. Nil means nobody is.
+	Skewed func(b Batch, skew admit.Skew, events int)
 }
 
 // Accept admits and stores the events of b and returns an outcome for each, in
@@ -63,6 +67,7 @@ func (a *Accepter) Accept(ctx context.Context, b Batch) []daybook.Outcome {
 	if len(records) > 0 {
 		receipts, err := a.Store.Append(ctx, records)
 		stored := a.settle(outcomes, records, indexes, receipts, err)
+		a.observeSkew(b, records, receipts)
 		if len(stored) > 0 {
 			a.forward(ctx, stored, outcomes)
 		}

@@ -192,6 +192,7 @@ func (g *Gateway) accepter() *accept.Accepter {
 			batches.observe(b, outcomes)
 			events.observe(b, outcomes)
 		},
+		Skewed: g.metrics.countSkewed,
 		Forwarded: func(r *store.Record, destination string, err error) {
 			g.metrics.countForward(destination, err)
 			events.forwarded(r, destination, err)

@@ -144,6 +144,21 @@ func TestEveryOutcomeIsCountedWithItsReason(t *testing.T) {
 	}
 }
 
+func TestR16EventsWithATimeFarFromTheClockAreStoredAndCounted(t *testing.T) {
+	g := start(t, serve.Config{})
+	ancient, future := `{"event_id":"1","event_name":"a","event_ts":"1970-01-01T00:00:00Z"}`, `{"event_id":"2","event_name":"a","event_ts":"9999-01-01T00:00:00Z"}`
+	status, body := g.do("POST", g.IngestURL()+"/v1/events", `[`+ancient+`,`+future+`,`+ancient+`,{"event_name":"a"}]`)
+	if status != 200 || strings.Count(body, `"stored"`) != 3 {
+		t.Fatalf("%d %s", status, body)
+	}
+	_, metrics := g.do("GET", g.OperationsURL()+"/metrics", "")
+	for _, direction := range []string{"past", "future"} {
+		if line := `daybook_event_time_skewed_total{caller="anonymous",direction="` + direction + `"} 1` + "\n"; !strings.Contains(metrics, line) {
+			t.Errorf("the metrics lack %s", line)
+		}
+	}
+}
+
 func TestTheLimitsOfTheConfigurationHold(t *testing.T) {
 	g := start(t, serve.Config{Limits: serve.Limits{Event: 100, Request: 1000, Decompressed: 1000, Batch: 2}})
 	long := strings.Repeat("x", 2000)

@@ -10,6 +10,7 @@ import (
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/admit"
 	"daybook.dev/gateway/internal/attempt"
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/store/journal"
@@ -25,6 +26,7 @@ type metrics struct {
 	shed     *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
+	skewed   *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	writes   *prometheus.HistogramVec
 	cut      *prometheus.CounterVec
@@ -67,6 +69,10 @@ func newMetrics(b Build) *metrics {
 		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_destination_truncated_total", Help: "Values cut because a destination takes no longer ones.",
 		}, []string{"destination", "field"}),
+		skewed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_event_time_skewed_total",
+			Help: "Events stored whose time is more than 24 hours after they were received, or 30 days before.",
+		}, []string{"caller", "direction"}),
 		appends: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "daybook_store_append_seconds", Help: "Time of an append, waiting and sync included.", Buckets: secondBuckets,
 		}),
@@ -82,7 +88,7 @@ func newMetrics(b Build) *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.attempts, m.writes, m.cut, m.appends, m.syncs, m.groups, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.attempts, m.writes, m.cut, m.appends, m.syncs, m.groups, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -141,6 +147,11 @@ func (m *metrics) countForward(destination string, err error) {
 // countTruncated is told of values that did not fit a destination.
 func (m *metrics) countTruncated(destination, field string, n int) {
 	m.cut.WithLabelValues(destination, field).Add(float64(n))
+}
+
+// countSkewed is told of events whose time is far from the clock.
+func (m *metrics) countSkewed(b accept.Batch, skew admit.Skew, events int) {
+	m.skewed.WithLabelValues(b.Caller.Name, skew.String()).Add(float64(events))
 }
 
 // timed measures the requests of one protocol.
