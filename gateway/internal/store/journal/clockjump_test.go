@@ -32,7 +32,7 @@ type jumper struct {
 // nothing is removed, no id is forgotten, and what is looked for by time is found.
 func TestR16JumpsOfTheClockCostNothing(t *testing.T) {
 	seed := newSeed(t)
-	for round := range size(10, 500) {
+	for round := range size(5, 200) {
 		synctest.Test(t, func(t *testing.T) { jump(t, seed+uint64(round)) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed+uint64(round))

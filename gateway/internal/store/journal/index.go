@@ -147,9 +147,10 @@ func (x *index) knows(chunk uint64) (known bool) {
 	return known
 }
 
-// next seals the active keys and begins those of another chunk. It waits while
+// next seals the active keys and begins those of another chunk, which is expected
+// to have some number of them. It waits while
 // the key files of earlier chunks are still being written.
-func (x *index) next(chunk uint64) {
+func (x *index) next(chunk uint64, expect int) {
 	if x.chunk != 0 {
 		// The keys stay known while the file is written.
 		full := fullSet{chunk: x.chunk, keys: x.active, sealed: x.clock.now()}
@@ -158,7 +159,7 @@ func (x *index) next(chunk uint64) {
 	}
 	x.claiming.Lock()
 	defer x.decided()
-	x.active, x.chunk = &keyset{}, chunk
+	x.active, x.chunk = newKeyset(expect), chunk
 }
 
 // seal writes key files until close.

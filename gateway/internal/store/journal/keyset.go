@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/internal/wal"
@@ -24,6 +25,20 @@ type keyset struct {
 	table   []slot // length a power of two, at most half full
 	span
 }
+
+// newKeyset returns a keyset with memory for some keys: making it larger while
+// events wait for the writer would cost more than everything else it does.
+func newKeyset(keys int) *keyset {
+	s := &keyset{}
+	if keys = min(keys, maxExpected); keys > 0 {
+		s.entries = make([]entry, 0, keys)
+		s.table = make([]slot, 1<<bits.Len(uint(2*keys)))
+	}
+	return s
+}
+
+// maxExpected bounds the memory that is taken on a guess.
+const maxExpected = 1 << 20
 
 // A span is when the records of a keyset were received: nanoseconds since 1970,
 // zeros while there are none.

@@ -198,11 +198,21 @@ func (w *writer) create() error {
 	if err != nil {
 		return err
 	}
+	keys := w.expectKeys()
 	w.chunk, w.nudged, w.served = chunk, false, 0
 	w.journal.room.wanted.Store(false) // until this chunk has shown how it is used
 	w.end = wal.End{Chunk: h.ID, Offset: wal.DataStart, Sequence: h.First - 1}
-	w.journal.index.next(h.ID)
+	w.journal.index.next(h.ID, keys)
 	return nil
+}
+
+// expectKeys is how many keys the next chunk will have, if it is filled as the
+// last one was. A gateway with little to do needs no memory in advance.
+func (w *writer) expectKeys() int {
+	if !w.nudged {
+		return 0
+	}
+	return int(w.journal.index.claimed.Load() * w.journal.options.ChunkBytes / w.end.Offset)
 }
 
 func (w *writer) createChunk(h wal.Header) (*wal.Chunk, error) {
