@@ -24,13 +24,6 @@ func seeds(f *testing.F) {
 	}
 }
 
-func event(id, name, class, actor, key string, metadata []byte, rate float64, at int64) daybook.Event {
-	return daybook.Event{
-		ID: id, Name: name, Type: daybook.Type(class), Actor: actor, IdempotencyKey: key,
-		Metadata: metadata, SampleRate: rate, Time: time.Unix(at, 0),
-	}
-}
-
 // members returns the members of a strict JSON object as compact texts.
 func members(t *testing.T, object []byte) map[string]string {
 	t.Helper()
@@ -64,7 +57,10 @@ func given(t *testing.T, metadata []byte) map[string]string {
 func FuzzFlat(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, id, name, class, actor, key string, metadata []byte, rate float64, at int64) {
-		e := event(id, name, class, actor, key, bytes.Clone(metadata), rate, at)
+		e := daybook.Event{
+			ID: id, Name: name, Type: daybook.Type(class), Actor: actor, IdempotencyKey: key,
+			Metadata: bytes.Clone(metadata), SampleRate: rate, Time: time.Unix(at, 0),
+		}
 		m, err := sink.Flat{}.Encode(nil, &e)
 		if !bytes.Equal(e.Metadata, metadata) {
 			t.Fatal("the metadata was changed")
@@ -103,8 +99,10 @@ func FuzzFlat(f *testing.F) {
 func FuzzCloudEvents(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, id, name, class, actor, key string, metadata []byte, rate float64, at int64) {
-		e := event(id, name, class, actor, key, metadata, rate, at)
-		e.Origin = &daybook.Origin{Scope: class, Caller: actor}
+		e := daybook.Event{
+			ID: id, Name: name, Type: daybook.Type(class), Actor: actor, IdempotencyKey: key,
+			Metadata: metadata, SampleRate: rate, Time: time.Unix(at, 0), Origin: &daybook.Origin{Scope: class, Caller: actor},
+		}
 		m, err := sink.CloudEvents{}.Encode(nil, &e)
 		if err != nil {
 			return

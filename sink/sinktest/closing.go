@@ -15,12 +15,12 @@ import (
 func (s *suite) closing(t *testing.T) {
 	s.run(t, "after Close, Write says so and closing again is no error", testClosed)
 	s.run(t, "a sink that never wrote can be closed", func(t *testing.T, d *destination) {
-		d.close(t, deadline)
+		d.close(t)
 	})
 	s.run(t, "closing at the same time is no error", func(t *testing.T, d *destination) {
 		var closing sync.WaitGroup
 		for range 4 {
-			closing.Go(func() { d.close(t, deadline) })
+			closing.Go(func() { d.close(t) })
 		}
 		closing.Wait()
 	})
@@ -42,9 +42,9 @@ func (s *suite) closing(t *testing.T) {
 }
 
 // close closes the sink, which has to work.
-func (d *destination) close(t *testing.T, within time.Duration) {
+func (d *destination) close(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	if err := d.Sink.Close(ctx); err != nil {
 		t.Error("Close:", err)
@@ -72,10 +72,10 @@ func (d *destination) closeInTime(t *testing.T, within time.Duration) {
 
 func testClosed(t *testing.T, d *destination) {
 	d.mustWrite(t, Event("before"))
-	d.close(t, deadline)
-	d.close(t, deadline)
+	d.close(t)
+	d.close(t)
 	for _, events := range [][]daybook.Event{{Event("after")}, nil} {
-		if err := d.write(t, t.Context(), events...); !errors.Is(err, daybook.ErrClosed) {
+		if err := d.write(t.Context(), t, events...); !errors.Is(err, daybook.ErrClosed) {
 			t.Errorf("Write of %d events after Close: %v, want daybook.ErrClosed", len(events), err)
 		}
 	}
@@ -87,7 +87,7 @@ func testCloseHanging(t *testing.T, d *destination) {
 	d.Hang()
 	defer d.Mend()
 	written := make(chan error, 1)
-	go func() { written <- d.write(t, context.Background(), Event("hangs")) }()
+	go func() { written <- d.write(context.Background(), t, Event("hangs")) }()
 	// Whether Write has reached the destination by now does not matter: it
 	// must return either way, and not with nil.
 	d.closeInTime(t, 300*time.Millisecond)
@@ -105,12 +105,12 @@ func (s *suite) testLeaks(t *testing.T) {
 			d.Break()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if err := d.write(t, ctx, Event("broken")); err == nil {
+			if err := d.write(ctx, t, Event("broken")); err == nil {
 				t.Error("Write to a broken destination says nil")
 			}
 			d.Mend()
 		}
-		d.close(t, deadline)
+		d.close(t)
 	})
 	if err := goleak.Find(ignore...); err != nil {
 		t.Error(err)

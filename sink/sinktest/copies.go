@@ -36,7 +36,7 @@ func (s *suite) copies(t *testing.T) {
 	s.promised(t, s.traits.Deduplicates, "of two contents with one id the first stays", func(t *testing.T, d *destination) {
 		first := Event("same")
 		d.mustWrite(t, first)
-		err := d.write(t, t.Context(), withMetadata(first, `{"later":true}`), Event("other"))
+		err := d.write(t.Context(), t, withMetadata(first, `{"later":true}`), Event("other"))
 		if err != nil && daybook.CodeOf(err) != daybook.Conflict {
 			t.Errorf("error of the second is %v, want none or a conflict", err)
 		}

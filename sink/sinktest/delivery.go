@@ -96,7 +96,7 @@ func testConcurrent(t *testing.T, d *destination) {
 		mine := all[w*writes*size:]
 		writing.Go(func() {
 			for n := range writes {
-				if err := d.write(t, t.Context(), mine[n*size:(n+1)*size]...); err != nil {
+				if err := d.write(t.Context(), t, mine[n*size:(n+1)*size]...); err != nil {
 					t.Error(err)
 				}
 			}

@@ -22,7 +22,7 @@ const patience = 30 * time.Second
 
 // write writes copies of events, destroys the copies as soon as Write has
 // returned, and looks into the error for what must not be there.
-func (d *destination) write(t *testing.T, ctx context.Context, events ...daybook.Event) error {
+func (d *destination) write(ctx context.Context, t *testing.T, events ...daybook.Event) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -36,7 +36,7 @@ func (d *destination) write(t *testing.T, ctx context.Context, events ...daybook
 // mustWrite is write for events that have to be taken.
 func (d *destination) mustWrite(t *testing.T, events ...daybook.Event) {
 	t.Helper()
-	if err := d.write(t, t.Context(), events...); err != nil {
+	if err := d.write(t.Context(), t, events...); err != nil {
 		t.Fatalf("Write of %d events: %v", len(events), err)
 	}
 }

@@ -38,7 +38,7 @@ func testEnded(t *testing.T, d *destination) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	start := time.Now()
-	err := d.write(t, ctx, Events("e", 2)...)
+	err := d.write(ctx, t, Events("e", 2)...)
 	if !Passing(err) {
 		t.Errorf("error is %v (%v), want a transient one", err, daybook.CodeOf(err))
 	}
@@ -54,7 +54,7 @@ func testBroken(t *testing.T, d *destination) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
-	err := d.write(t, ctx, events...)
+	err := d.write(ctx, t, events...)
 	if took := time.Since(start); took > deadline+grace {
 		t.Errorf("Write returned after %v, and its context ended after %v", took, deadline)
 	}
@@ -81,13 +81,13 @@ func testMended(t *testing.T, d *destination) {
 	d.Break()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
-	if err := d.write(t, ctx, events...); err == nil {
+	if err := d.write(ctx, t, events...); err == nil {
 		t.Fatal("Write to a broken destination says nil")
 	}
 	d.Mend()
 	// A client may be in the middle of a wait before it connects again.
 	again := time.Now().Add(patience)
-	for err := d.write(t, t.Context(), events...); err != nil; err = d.write(t, t.Context(), events...) {
+	for err := d.write(t.Context(), t, events...); err != nil; err = d.write(t.Context(), t, events...) {
 		if !Passing(err) || time.Now().After(again) {
 			t.Fatalf("after mending: %v", err)
 		}
@@ -103,7 +103,7 @@ func testHanging(t *testing.T, d *destination) {
 	ctx, cancel := context.WithTimeout(t.Context(), short)
 	defer cancel()
 	written := make(chan error, 1)
-	go func() { written <- d.write(t, ctx, Events("e", 2)...) }()
+	go func() { written <- d.write(ctx, t, Events("e", 2)...) }()
 	d.returns(t, written, short+grace)
 }
 

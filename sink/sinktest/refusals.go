@@ -18,7 +18,7 @@ func (s *suite) refusals(t *testing.T) {
 		return
 	}
 	s.run(t, "a bad event alone is refused for good", func(t *testing.T, d *destination) {
-		if err := d.write(t, t.Context(), s.traits.Bad(Event("bad"))); !Permanent(err) {
+		if err := d.write(t.Context(), t, s.traits.Bad(Event("bad"))); !Permanent(err) {
 			t.Errorf("error is %v (%v), want a permanent one", err, daybook.CodeOf(err))
 		}
 		d.arrived(t)
@@ -32,7 +32,7 @@ func (s *suite) refusals(t *testing.T) {
 func (s *suite) testNamed(t *testing.T, d *destination) {
 	events := Events("e", 5)
 	events[1], events[3] = s.traits.Bad(events[1]), s.traits.Bad(events[3])
-	err := d.write(t, t.Context(), events...)
+	err := d.write(t.Context(), t, events...)
 	partial, ok := errors.AsType[*daybook.PartialError](err)
 	if !ok {
 		t.Fatalf("error is %v, want a *daybook.PartialError", err)
@@ -53,11 +53,11 @@ func (s *suite) testNamed(t *testing.T, d *destination) {
 func (s *suite) testIsolated(t *testing.T, d *destination) {
 	events := Events("e", 3)
 	events[1] = s.traits.Bad(events[1])
-	if err := d.write(t, t.Context(), events...); !Permanent(err) {
+	if err := d.write(t.Context(), t, events...); !Permanent(err) {
 		t.Errorf("error of the batch is %v (%v), want a permanent one", err, daybook.CodeOf(err))
 	}
 	d.mustWrite(t, events[0])
-	if err := d.write(t, t.Context(), events[1]); !Permanent(err) {
+	if err := d.write(t.Context(), t, events[1]); !Permanent(err) {
 		t.Errorf("error of the bad event is %v (%v), want a permanent one", err, daybook.CodeOf(err))
 	}
 	d.mustWrite(t, events[2])

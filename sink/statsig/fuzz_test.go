@@ -2,6 +2,7 @@ package statsig_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -32,9 +33,9 @@ func FuzzBody(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r := httptest.NewRequest("POST", "/v1/log_event", nil)
+		r := httptest.NewRequest(http.MethodPost, "/v1/log_event", nil)
 		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("STATSIG-CLIENT-TIME", statsig.Now())
+		r.Header.Set("Statsig-Client-Time", statsig.Now())
 		events, err := read(r, body)
 		if err != nil {
 			t.Fatal(err)

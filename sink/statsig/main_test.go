@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const key = "secret-5b0d" //nolint:gosec // it opens nothing
+const key = "secret-5b0d"
 
 // logged is an event as Statsig takes it.
 type logged struct {
@@ -78,7 +78,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.answer != nil && s.answer(w) {
 		return
 	}
-	if r.Header.Get("STATSIG-API-KEY") != key {
+	if r.Header.Get("Statsig-Api-Key") != key {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -98,9 +98,9 @@ func read(r *http.Request, body []byte) ([]logged, error) {
 	if r.Method != http.MethodPost || r.URL.Path != "/v1/log_event" || r.Header.Get("Content-Type") != "application/json" {
 		return nil, fmt.Errorf("%s %s with Content-Type %q", r.Method, r.URL, r.Header.Get("Content-Type"))
 	}
-	at, err := strconv.ParseInt(r.Header.Get("STATSIG-CLIENT-TIME"), 10, 64)
+	at, err := strconv.ParseInt(r.Header.Get("Statsig-Client-Time"), 10, 64)
 	if age := time.Since(time.UnixMilli(at)); err != nil || age < -time.Second || age > time.Minute {
-		return nil, fmt.Errorf("STATSIG-CLIENT-TIME is %q", r.Header.Get("STATSIG-CLIENT-TIME"))
+		return nil, fmt.Errorf("STATSIG-CLIENT-TIME is %q", r.Header.Get("Statsig-Client-Time"))
 	}
 	if r.Header.Get("Content-Encoding") == "gzip" {
 		z, err := gzip.NewReader(bytes.NewReader(body))

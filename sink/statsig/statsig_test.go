@@ -74,43 +74,50 @@ func TestTooMuchIsCutAndCounted(t *testing.T) {
 		{"escapes are no characters of a name", daybook.Event{Name: strings.Repeat("\n", 64)}, func(got logged) bool { return got.EventName == strings.Repeat("\n", 64) }, false},
 		{"a character of two halves is not cut in two", daybook.Event{Name: long[:63] + "🎉"}, func(got logged) bool { return got.EventName == long[:63] }, true},
 		{
-			"the longest text goes first", daybook.Event{Metadata: []byte(`{"a":"short","long":"` + long + `","z":"short"}`)},
+			"the longest text goes first",
+			daybook.Event{Metadata: []byte(`{"a":"short","long":"` + long + `","z":"short"}`)},
 			func(got logged) bool {
 				return got.Metadata["a"] == "short" && got.Metadata["z"] == "short" && units(got.text) == 4096
 			}, true,
 		},
 		{
-			"two long ones share", daybook.Event{Metadata: []byte(`{"a":"` + long + `","b":"` + long[:3000] + `"}`)},
+			"two long ones share",
+			daybook.Event{Metadata: []byte(`{"a":"` + long + `","b":"` + long[:3000] + `"}`)},
 			func(got logged) bool {
 				return units(got.text) > 4096-3 && len(got.Metadata["a"]) == len(got.Metadata["b"])
 			}, true,
 		},
 		{
-			"an escape is not cut in two", daybook.Event{Metadata: []byte(`{"a":"` + strings.Repeat(`\u0001`, 2000) + `"}`)},
+			"an escape is not cut in two",
+			daybook.Event{Metadata: []byte(`{"a":"` + strings.Repeat(`\u0001`, 2000) + `"}`)},
 			func(got logged) bool {
 				return units(got.text) > 4096-6 && strings.Trim(got.Metadata["a"], "\x01") == ""
 			}, true,
 		},
 		{
-			"a character of four bytes is not cut in two", daybook.Event{Metadata: []byte(`{"a":"` + strings.Repeat(`🎉`, 3000) + `"}`)},
+			"a character of four bytes is not cut in two",
+			daybook.Event{Metadata: []byte(`{"a":"` + strings.Repeat(`🎉`, 3000) + `"}`)},
 			func(got logged) bool {
 				return units(got.text) > 4096-2 && strings.Trim(got.Metadata["a"], "🎉") == ""
 			}, true,
 		},
 		{
-			"of too many members the first stay", daybook.Event{Metadata: []byte(`{` + strings.Join(many, ",") + `}`)},
+			"of too many members the first stay",
+			daybook.Event{Metadata: []byte(`{` + strings.Join(many, ",") + `}`)},
 			func(got logged) bool {
 				return len(got.Metadata) > 200 && got.Metadata["member-10"] == "10" && got.Metadata["member-999"] == ""
 			}, true,
 		},
 		{
-			"a name that is too long goes", daybook.Event{Metadata: []byte(`{"a":1,"` + long + `":2,"b":3}`)},
+			"a name that is too long goes",
+			daybook.Event{Metadata: []byte(`{"a":1,"` + long + `":2,"b":3}`)},
 			func(got logged) bool {
 				return got.Metadata["a"] == "1" && got.Metadata["b"] == "3" && len(got.Metadata) == 3
 			}, true,
 		},
 		{
-			"the id stays whole", daybook.Event{ID: strings.Repeat("\x01", 256), Metadata: []byte(`{"a":"` + long + `"}`)},
+			"the id stays whole",
+			daybook.Event{ID: strings.Repeat("\x01", 256), Metadata: []byte(`{"a":"` + long + `"}`)},
 			func(got logged) bool { return got.Metadata["event_id"] == strings.Repeat("\x01", 256) }, true,
 		},
 	} {

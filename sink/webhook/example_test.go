@@ -22,7 +22,7 @@ import (
 // not long ago. It is all that a receiver without a library needs.
 func verify(secrets []string, header http.Header, body []byte, now time.Time) error {
 	const tolerance = 5 * time.Minute
-	id, timestamp := header.Get("webhook-id"), header.Get("webhook-timestamp")
+	id, timestamp := header.Get("Webhook-Id"), header.Get("Webhook-Timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if id == "" || err != nil {
 		return errors.New("webhook: no id, or no timestamp")
@@ -39,7 +39,7 @@ func verify(secrets []string, header http.Header, body []byte, now time.Time) er
 		mac := hmac.New(sha256.New, key)
 		fmt.Fprintf(mac, "%s.%s.%s", id, timestamp, body)
 		want := mac.Sum(nil)
-		for signature := range strings.SplitSeq(header.Get("webhook-signature"), " ") {
+		for signature := range strings.SplitSeq(header.Get("Webhook-Signature"), " ") {
 			text, ok := strings.CutPrefix(signature, "v1,")
 			got, err := base64.StdEncoding.DecodeString(text)
 			// hmac.Equal takes as long whether the first byte differs or the last.

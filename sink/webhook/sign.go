@@ -12,9 +12,9 @@ import (
 
 // The headers of Standard Webhooks.
 const (
-	headerID        = "webhook-id"
-	headerTimestamp = "webhook-timestamp"
-	headerSignature = "webhook-signature"
+	headerID        = "Webhook-Id"
+	headerTimestamp = "Webhook-Timestamp"
+	headerSignature = "Webhook-Signature"
 )
 
 // The sizes of a secret that Standard Webhooks allows, in bytes.

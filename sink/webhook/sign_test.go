@@ -23,7 +23,8 @@ func TestSignatures(t *testing.T) {
 			"v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
 		},
 		{
-			"two secrets sign in the order of the configuration", "a", "1", "", []string{newSecret, oldSecret},
+			"two secrets sign in the order of the configuration", "a", "1", "",
+			[]string{newSecret, oldSecret},
 			"v1,5Aj0iqql/iK8rX5iViaJEC0MOm0nVrNWXX10Dhn2bto= v1,vPySvYhVEq2LDSj/hkMoni8WEIZl7XCcwPZggptjQ1E=",
 		},
 		{"no secrets, no signature", "a", "1", "x", nil, ""},

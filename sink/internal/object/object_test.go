@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,12 +23,7 @@ func TestWithout(t *testing.T) {
 	} {
 		dropped := strings.Fields(c.drop)
 		got := object.Without([]byte("before"+text), len("before"), func(name []byte) bool {
-			for _, d := range dropped {
-				if string(name) == d {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(dropped, string(name))
 		})
 		if string(got) != "before"+c.want {
 			t.Errorf("without %q: %s, want %s", c.drop, got, c.want)

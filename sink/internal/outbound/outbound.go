@@ -130,6 +130,7 @@ func (c *Client) Post(ctx context.Context, header http.Header, body []byte) ([]b
 	if err != nil {
 		return nil, c.unanswered(err)
 	}
+	defer response.Body.Close()
 	defer drain(response.Body, cancel)
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return nil, c.refusal(response.StatusCode, response.Header)
@@ -162,11 +163,10 @@ func (c *Client) request(ctx context.Context, header http.Header, l *lease) (*ht
 	return request, nil
 }
 
-// drain reads the rest of an answer, if it is short and there already, and
-// closes it. A reader that waits ends with the request's context.
-func drain(body io.ReadCloser, cancel func()) {
+// drain reads the rest of an answer, if it is short and there already. A reader
+// that waits ends with the request's context.
+func drain(body io.Reader, cancel func()) {
 	timer := time.AfterFunc(drainWithin, cancel)
 	defer timer.Stop()
 	_, _ = io.CopyN(io.Discard, body, drainMost)
-	_ = body.Close()
 }

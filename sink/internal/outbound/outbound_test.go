@@ -61,7 +61,7 @@ func TestNoProxyIsAsked(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy"} {
 		t.Setenv(name, "http://127.0.0.1:9")
 	}
-	server := httptest.NewServer(http.HandlerFunc(poster200.Good))
+	server := httptest.NewServer(poster200.Good)
 	defer server.Close()
 	// Go never asks a proxy for this machine itself, whatever the environment
 	// says; a name makes no such exception, so what counts is the transport.
@@ -117,7 +117,7 @@ func TestTheUserOfAnAddressIsSent(t *testing.T) {
 }
 
 func TestACertificateThatProvesNothingCallsForAPerson(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(poster200.Good))
+	server := httptest.NewUnstartedServer(poster200.Good)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	server.StartTLS()
