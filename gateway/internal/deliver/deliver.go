@@ -210,8 +210,11 @@ func (e *Engine) lane(name string) *lane {
 func (e *Engine) Run(ctx context.Context) error {
 	first := false
 	e.begun.Do(func() { first = true })
-	if !first {
-		return errors.New("deliver: run twice or closed before")
+	switch {
+	case !first && e.stop.Err() != nil:
+		return nil // closed before
+	case !first:
+		return errors.New("deliver: run twice")
 	}
 	cutOff := context.AfterFunc(ctx, func() { e.endSoon(); e.endNow() })
 	defer cutOff()
@@ -241,8 +244,8 @@ func (e *Engine) Run(ctx context.Context) error {
 // in its Write although its context has ended: then Run has not returned.
 // Idempotent.
 func (e *Engine) Close(ctx context.Context) error {
-	e.begun.Do(func() { close(e.ended) }) // never run: there is nothing to wait for
 	e.endSoon()
+	e.begun.Do(func() { close(e.ended) }) // never run: there is nothing to wait for
 	select {
 	case <-e.ended:
 		return e.failure

@@ -71,6 +71,7 @@ type world struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, place: newPlaceOf(seed), sinks: map[string]*delivertest.Sink{"out": {}, "ordered": {}}}
 	w.begin()
+	time.Sleep(time.Second) // its destinations are known from now on
 	return w
 }
 

@@ -28,6 +28,9 @@ func (e *Engine) Write(ctx context.Context, destination string, events []daybook
 	if l == nil {
 		return &daybook.Error{Code: daybook.Invalid, Where: "deliver", Reason: "unknown_destination", Message: "there is no such destination"}
 	}
+	if e.stop.Err() != nil {
+		return daybook.ErrClosed
+	}
 	var failed []daybook.Outcome
 	for len(events) > 0 {
 		n := distinct(events)

@@ -30,7 +30,7 @@ type Store struct {
 	refuse  error
 	unread  error
 	closed  bool
-	reads   int
+	decoded int
 }
 
 // Append implements [store.Store]. It does not deduplicate.
@@ -163,11 +163,11 @@ func (s *Store) Cut(behind store.Position) {
 	s.newest = min(s.newest, behind)
 }
 
-// Reads is how many reads there were.
-func (s *Store) Reads() int {
+// Decoded is how many records reads have returned.
+func (s *Store) Decoded() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.reads
+	return s.decoded
 }
 
 // Held returns where a follower's hold is, and whether it has one.
@@ -190,7 +190,6 @@ func (s *Store) Close() {
 func (s *Store) Read(_ context.Context, after store.Position, most int) ([]store.Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reads++
 	switch {
 	case s.closed:
 		return nil, daybook.ErrClosed
@@ -213,6 +212,7 @@ func (s *Store) Read(_ context.Context, after store.Position, most int) ([]store
 			read = append(read, e)
 		}
 	}
+	s.decoded += len(read)
 	return read, nil
 }
 
