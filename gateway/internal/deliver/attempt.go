@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"daybook.dev"
@@ -102,16 +103,16 @@ func (v *verdict) blame(ids []string, err error) {
 func (l *lane) try(p *piece) verdict {
 	v := verdict{began: time.Now()}
 	unfit := make([]*fault, len(p.nodes))
-	events := make([]daybook.Event, 0, len(p.nodes))
+	events, _ := buffers.Get().([]daybook.Event)
 	for i, n := range p.nodes {
-		e := n.load.event
-		if err := l.shape(&e); err != nil {
+		events = append(events, n.load.event)
+		if err := l.shape(&events[len(events)-1]); err != nil {
 			unfit[i] = faultOf(err)
 			unfit[i].class = attempt.Permanent
-			continue
+			events = events[:len(events)-1]
 		}
-		events = append(events, e)
 	}
+	defer recycle(events)
 	v.faults = make([]*fault, len(events))
 	if len(events) == 0 {
 		v.faults = unfit
@@ -124,6 +125,15 @@ func (l *lane) try(p *piece) verdict {
 		v.faults = merge(unfit, v.faults)
 	}
 	return v
+}
+
+// buffers has slices of events for writes. No sink keeps what it is given.
+var buffers sync.Pool
+
+// recycle gives back the memory of a write, without what it refers to.
+func recycle(events []daybook.Event) {
+	clear(events)
+	buffers.Put(events[:0]) //nolint:staticcheck // the slice's header is small beside the events
 }
 
 // idsOf returns the ids of the events that could be shaped.

@@ -19,6 +19,8 @@ type pending struct {
 	busy, aloft map[string]int
 
 	writes int // under way
+
+	ids map[string]bool // of the batch that cut is making; kept for the next
 }
 
 // A piece is events that are written together: a batch, or what is left of one.
@@ -232,7 +234,7 @@ func (l *lane) cut() *piece {
 	q := &l.pending
 	p := &piece{}
 	bytes := 0
-	ids := make(map[string]bool, min(q.count, l.Batch.Events))
+	clear(q.ids)
 	var left map[string]bool // actors of events that stay
 	kept := q.fresh[:0]
 	for i, n := range q.fresh {
@@ -245,7 +247,7 @@ func (l *lane) cut() *piece {
 		}
 		e := &n.load.event
 		ordered := l.Order == ByActor && e.Actor != ""
-		if ids[e.ID] || ordered && (q.busy[e.Actor] > 0 || left[e.Actor]) {
+		if q.ids[e.ID] || ordered && (q.busy[e.Actor] > 0 || left[e.Actor]) {
 			if ordered {
 				if left == nil {
 					left = map[string]bool{}
@@ -255,7 +257,7 @@ func (l *lane) cut() *piece {
 			kept = append(kept, n)
 			continue
 		}
-		ids[e.ID] = true
+		q.ids[e.ID] = true
 		p.nodes = append(p.nodes, n)
 		bytes += n.load.bytes
 	}

@@ -44,7 +44,7 @@ func newLane(s *shared, d Destination) *lane {
 		kick:        make(chan struct{}, 1),
 		slots:       make(chan struct{}, d.Concurrency),
 		window:      window{held: map[store.Position]*node{}},
-		pending:     pending{busy: map[string]int{}, aloft: map[string]int{}},
+		pending:     pending{busy: map[string]int{}, aloft: map[string]int{}, ids: map[string]bool{}},
 		awaited:     awaited{late: map[store.Position]store.Position{}},
 	}
 }

@@ -20,6 +20,9 @@ func (j *Journal) Read(ctx context.Context, after store.Position, max int) ([]st
 		return nil, daybook.ErrClosed
 	}
 	var entries []store.Entry
+	if _, newest := j.Bounds(); newest > after {
+		entries = make([]store.Entry, 0, min(uint64(max), uint64(newest-after)))
+	}
 	room := maxRead
 	err := j.scan(ctx, after, func(c *wal.Listed, r wal.Record) bool {
 		if len(entries) >= max || room <= 0 {
