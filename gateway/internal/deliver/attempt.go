@@ -29,7 +29,7 @@ func (l *lane) attempt(p *piece) (dead *piece) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.advance()
-	l.lands(p)
+	l.pending.lands(p, l.Order)
 	if v.whole != nil && l.hard.Err() != nil {
 		l.pending.put(p) // it was cut off: that says nothing about it
 		return nil

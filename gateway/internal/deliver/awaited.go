@@ -74,6 +74,7 @@ func (l *lane) takeSettled(e *store.Entry) {
 	}
 	// In the cursor, so that it is not taken twice.
 	w.done(span{First: e.Position, Last: e.Position}, 0)
+	l.touch()
 }
 
 // revives reports whether a settlement is about an event that is dead, and says

@@ -20,8 +20,8 @@ func (p *place) await(id string) store.Position {
 }
 
 // word stores what the destination said about the event at a position.
-func (p *place) word(at store.Position, status daybook.Status) store.Position {
-	return p.store.AddRecord(store.Record{
+func (p *place) word(at store.Position, status daybook.Status) {
+	p.store.AddRecord(store.Record{
 		Kind: store.KindSettled, Caller: "shop", Received: time.Now(),
 		Settlement: &store.Settlement{Position: at, Destination: "out", Status: status},
 	})

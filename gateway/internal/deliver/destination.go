@@ -112,7 +112,7 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 
 // mostEvents is how many events a lane holds in memory: what is under way twice
 // over, so that the next batches are ready when a write ends.
-func (d *Destination) mostEvents() int { return (2*d.Concurrency + 1) * d.Batch.Events }
+func (d Destination) mostEvents() int { return (2*d.Concurrency + 1) * d.Batch.Events }
 
 // mostBytes is mostEvents in bytes.
-func (d *Destination) mostBytes() int { return (2*d.Concurrency + 1) * d.Batch.Bytes }
+func (d Destination) mostBytes() int { return (2*d.Concurrency + 1) * d.Batch.Bytes }

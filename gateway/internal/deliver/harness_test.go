@@ -147,7 +147,7 @@ func out(sink *delivertest.Sink) deliver.Destination {
 	return deliver.Destination{Name: "out", Sink: sink, Batch: deliver.Batch{Age: 10 * time.Millisecond}}
 }
 
-// add stores n events with ids prefix-0, prefix-1, …
+// add stores n events with the ids prefix-0, prefix-1, and so on.
 func (p *place) add(prefix string, n int) []store.Position {
 	positions := make([]store.Position, n)
 	for i := range positions {

@@ -33,6 +33,8 @@ type lane struct {
 	letters letters
 	awaited awaited
 	dirty   bool // the cursor on disk is behind
+	stale   bool // it is, but only in what another look at the store would show
+	savedAt time.Time
 	unsaved int  // attempts in a row to write it that failed
 	closed  bool // no further write begins
 }
@@ -118,6 +120,23 @@ func (l *lane) poke() {
 	}
 }
 
+// staleTime is how long a cursor may be stale. A destination that wants nothing
+// of what is stored need not write its cursor all the time.
+const staleTime = 5 * time.Second
+
+// freshen has a stale cursor written when it is time, and returns when that is.
+// The caller holds the lock.
+func (l *lane) freshen(now time.Time) (due time.Time) {
+	if !l.stale || l.dirty {
+		return time.Time{}
+	}
+	if due = l.savedAt.Add(staleTime); due.After(now) {
+		return due
+	}
+	l.touch()
+	return time.Time{}
+}
+
 // touch says that the cursor on disk is behind. The caller holds the lock.
 func (l *lane) touch() {
 	if !l.dirty {
@@ -132,7 +151,9 @@ func (l *lane) launch() (due time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	due = earliest(l.giveUp(now), earliest(l.calm(now), l.health.unreadTo))
+	for _, at := range []time.Time{l.giveUp(now), l.calm(now), l.freshen(now), l.health.unreadTo} {
+		due = earliest(due, at)
+	}
 	for {
 		select {
 		case l.slots <- struct{}{}:
@@ -170,8 +191,10 @@ func (l *lane) end(n *node, as *uint64) {
 // advance moves the cursor's low position. The caller holds the lock.
 func (l *lane) advance() {
 	low := l.window.low
-	l.account.counts.Evicted += l.window.settle()
-	if l.window.low != low {
+	evicted := l.window.settle()
+	l.account.counts.Evicted += evicted
+	l.stale = l.stale || l.window.low != low
+	if evicted > 0 {
 		l.touch()
 	}
 }

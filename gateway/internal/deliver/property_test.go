@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -63,13 +64,16 @@ type world struct {
 	*place
 	sinks    map[string]*delivertest.Sink
 	r        *running
-	n        int // events made
-	lost     bool
-	problems []string
+	n        int  // events made
+	lost     bool // some were evicted or damaged
+
+	mu       sync.Mutex
+	aloft    map[string]int // guarded by mu: writes that have an event of the actor
+	problems []string       // guarded by mu
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, place: newPlaceOf(seed), sinks: map[string]*delivertest.Sink{"out": {}, "ordered": {}}}
+	w := &world{t: t, place: newPlaceOf(seed), sinks: map[string]*delivertest.Sink{"out": {}, "ordered": {}}, aloft: map[string]int{}}
 	w.begin()
 	time.Sleep(time.Second) // its destinations are known from now on
 	return w
@@ -86,6 +90,8 @@ func (w *world) begin() {
 }
 
 func (w *world) problem(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.problems = append(w.problems, fmt.Sprintf(format, args...))
 }
 
@@ -177,7 +183,11 @@ func (w *world) step(s step) {
 	default:
 		for _, name := range []string{"out", "ordered"} {
 			if s.n%3 != 0 || name == "out" {
-				w.sinks[name].Do(script(s))
+				do := script(s)
+				if name == "ordered" {
+					do = w.alone(do)
+				}
+				w.sinks[name].Do(do)
 			}
 		}
 	}
@@ -273,6 +283,29 @@ func script(s step) func(context.Context, []daybook.Event) error {
 			}
 		}
 		return nil
+	}
+}
+
+// alone requires that no actor is in two writes at once.
+func (w *world) alone(do func(context.Context, []daybook.Event) error) func(context.Context, []daybook.Event) error {
+	return func(ctx context.Context, events []daybook.Event) error {
+		own := map[string]bool{}
+		for _, e := range events {
+			own[e.Actor] = e.Actor != ""
+		}
+		w.mark(own, 1)
+		defer w.mark(own, -1)
+		return do(ctx, events)
+	}
+}
+
+func (w *world) mark(actors map[string]bool, by int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for actor, named := range actors {
+		if w.aloft[actor] += by; named && w.aloft[actor] > 1 {
+			w.problems = append(w.problems, actor+" is in two writes at once")
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package deliver_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -99,7 +98,7 @@ func (l *lives) run() {
 // begin opens the journal and starts the engine.
 func (l *lives) begin() {
 	l.t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	var err error
 	l.journal, err = journal.Open(l.t.Context(), journal.Options{
 		Dir: "/data", FS: l.disk, Log: log, ChunkBytes: 16 << 10, Followers: []string{"out", "ordered"},

@@ -3,7 +3,6 @@ package deliver_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -31,7 +30,7 @@ type gateway struct {
 func openGateway(t *testing.T, o journal.Options, destinations ...deliver.Destination) *gateway {
 	t.Helper()
 	g := &gateway{t: t}
-	o.Dir, o.FS, o.Log = "/data", waltest.NewDisk(1), slog.New(slog.NewTextHandler(io.Discard, nil))
+	o.Dir, o.FS, o.Log = "/data", waltest.NewDisk(1), slog.New(slog.DiscardHandler)
 	for _, d := range destinations {
 		o.Followers = append(o.Followers, d.Name)
 	}

@@ -60,14 +60,14 @@ func (s *saver) run(stop context.Context) error {
 	for {
 		select {
 		case <-stop.Done():
-			return s.round(time.Now())
+			return s.round(time.Now(), true)
 		case <-s.wake:
 		}
 		if !s.wait(stop, free) {
 			continue
 		}
 		began := time.Now()
-		err := s.round(began)
+		err := s.round(began, false)
 		took := time.Since(began)
 		free = began.Add(max(s.options.SaveEvery, 10*took))
 		if err != nil {
@@ -100,8 +100,9 @@ func (s *saver) hurried() bool {
 	return len(s.urgent) > 0
 }
 
-// round writes every cursor that is behind or asked for.
-func (s *saver) round(now time.Time) error {
+// round writes every cursor that is behind or asked for; all says that those
+// that are only stale are written, too.
+func (s *saver) round(now time.Time, all bool) error {
 	s.mu.Lock()
 	urgent := s.urgent
 	s.urgent = nil
@@ -114,7 +115,7 @@ func (s *saver) round(now time.Time) error {
 	var written []*lane
 	cursors, failed := map[*lane]*cursor{}, map[*lane]error{}
 	for _, l := range s.lanes() {
-		c := l.snapshot(now, asked[l])
+		c := l.snapshot(now, asked[l], all)
 		if c == nil {
 			continue
 		}
@@ -152,15 +153,15 @@ func (s *saver) write(c *cursor) error {
 	return err
 }
 
-// snapshot returns the lane's cursor as it is now, or nil when the one on disk is the
-// same and nobody asked.
-func (l *lane) snapshot(now time.Time, asked bool) *cursor {
+// snapshot returns the lane's cursor as it is now, or nil when the one on disk
+// will do and nobody asked.
+func (l *lane) snapshot(now time.Time, asked, all bool) *cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.dirty && !asked {
+	if !l.dirty && !asked && !(all && l.stale) {
 		return nil
 	}
-	l.dirty = false
+	l.dirty, l.stale, l.savedAt = false, false, now
 	w := &l.window
 	return &cursor{
 		Destination: l.Name,

@@ -65,8 +65,8 @@ func (l *lane) take() {
 	if l.letters.sought && l.window.read >= l.opened {
 		clear(l.letters.found) // those of events that are not kept any more
 	}
+	l.stale = true
 	l.advance()
-	l.touch()
 }
 
 func (l *lane) takeEntry(e *store.Entry, now time.Time) {
@@ -93,6 +93,7 @@ func (l *lane) takeEvent(e *store.Entry, now time.Time) {
 		delete(l.letters.found, e.Position)
 		c.Dead++
 		w.done(own, 0)
+		l.touch()
 	case slices.Contains(e.Awaited, l.Name):
 		w.push(&node{first: e.Position, last: e.Position, state: held, since: now, received: e.Received})
 	case !l.Wants(&e.Record):

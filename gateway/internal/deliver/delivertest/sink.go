@@ -2,6 +2,8 @@ package delivertest
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -75,7 +77,7 @@ func (s *Sink) end(events []daybook.Event, err error) {
 }
 
 func refused(id string, err error) bool {
-	if partial, ok := err.(*daybook.PartialError); ok {
+	if partial, ok := errors.AsType[*daybook.PartialError](err); ok {
 		return slices.ContainsFunc(partial.Failed, func(o daybook.Outcome) bool { return o.ID == id })
 	}
 	return err != nil
@@ -95,11 +97,7 @@ func (s *Sink) Close(context.Context) error { return nil }
 func (s *Sink) Taken() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	taken := map[string]int{}
-	for id, n := range s.taken {
-		taken[id] = n
-	}
-	return taken
+	return maps.Clone(s.taken)
 }
 
 // Order returns what was taken, in the order in which writes ended.
