@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,12 +167,12 @@ func TestR13OnlyTheEventsThatASinkNamesAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace()
 		sink := &delivertest.Sink{}
-		failing := true
+		var mended atomic.Bool
 		sink.Do(func(_ context.Context, events []daybook.Event) error {
 			partial := &daybook.PartialError{}
 			for _, e := range events {
 				switch {
-				case e.ID == "a-1" && failing:
+				case e.ID == "a-1" && !mended.Load():
 					partial.Failed = append(partial.Failed, daybook.Outcome{ID: e.ID, Err: delivertest.Coded(daybook.Unavailable)})
 				case e.ID == "a-2":
 					partial.Failed = append(partial.Failed, daybook.Outcome{ID: e.ID, Status: daybook.Refused, Reason: "too_old"})
@@ -192,7 +193,7 @@ func TestR13OnlyTheEventsThatASinkNamesAreTriedAgain(t *testing.T) {
 		if s := r.status(); s.Low != 1 {
 			t.Errorf("low is %d although the second event is not finished", s.Low)
 		}
-		failing = false
+		mended.Store(true)
 		settle(time.Minute)
 		r.wants(deliver.Counts{Delivered: 9, Dead: 1}, 0)
 		each(t, sink, 1, 1, append(ids("b", 5), "a-0", "a-1", "a-3", "a-4")...)
@@ -253,9 +254,9 @@ func TestR13APanicOfADestinationIsItsFailureAndRepeatsNoEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace()
 		sink := &delivertest.Sink{}
-		panics := true
+		var mended atomic.Bool
 		sink.Do(func(_ context.Context, events []daybook.Event) error {
-			if panics {
+			if !mended.Load() {
 				panic("canary " + string(events[0].Metadata))
 			}
 			return nil
@@ -263,7 +264,7 @@ func TestR13APanicOfADestinationIsItsFailureAndRepeatsNoEvent(t *testing.T) {
 		p.add("a", 3)
 		r := p.start(t, out(sink))
 		settle(time.Second)
-		panics = false
+		mended.Store(true)
 		settle(10 * time.Second)
 		r.wants(deliver.Counts{Delivered: 3}, 0)
 		if lines := p.log.lines("canary"); len(lines) != 0 {

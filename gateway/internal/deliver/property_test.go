@@ -62,10 +62,10 @@ func whatever(t *testing.T, rt *rapid.T) {
 type world struct {
 	t *testing.T
 	*place
-	sinks    map[string]*delivertest.Sink
-	r        *running
-	n        int  // events made
-	lost     bool // some were evicted or damaged
+	sinks map[string]*delivertest.Sink
+	r     *running
+	n     int  // events made
+	lost  bool // some were evicted or damaged
 
 	mu       sync.Mutex
 	aloft    map[string]int // guarded by mu: writes that have an event of the actor
