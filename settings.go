@@ -65,8 +65,8 @@ type GatewaySettings struct {
 }
 
 // A SettingsSource knows the settings. One that also has the method
-// Changed() <-chan struct{} is asked again when the channel delivers; any other
-// from time to time. Settings may block: it is never called on the goroutine
+// Changed() <-chan struct{} is asked again when the channel delivers, and all of
+// them every minute. Settings may block: it is never called on the goroutine
 // of a caller, nor twice at once.
 type SettingsSource interface {
 	Settings(ctx context.Context) (Settings, error)

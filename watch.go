@@ -128,11 +128,15 @@ func (w *watcher) stop() {
 }
 
 func (w *watcher) follow(changed <-chan struct{}) {
+	timer := time.NewTimer(w.every) // some services forget to say that they have changed
+	defer timer.Stop()
 	for {
 		w.co.ask(w.ctx, w.source)
+		timer.Reset(w.every)
 		select {
 		case <-w.ctx.Done():
 			return
+		case <-timer.C:
 		case <-changed:
 		}
 	}
