@@ -97,7 +97,7 @@ type Ledger struct {
 // the first event is stored, and Close it after the last one, before the store.
 func Open(o Options) *Ledger {
 	if o.Destinations == nil {
-		o.Destinations = func() []Destination { return []Destination{} }
+		o.Destinations = func() []Destination { return nil }
 	}
 	if o.Failed == nil {
 		o.Failed = func(error) {}

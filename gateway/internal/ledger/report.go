@@ -51,7 +51,7 @@ func (d *Destination) imbalance() uint64 {
 
 // Report returns the account as it is now.
 func (l *Ledger) Report() Report {
-	report := Report{Callers: []Caller{}, Destinations: l.options.Destinations()}
+	report := Report{Callers: []Caller{}, Destinations: append([]Destination{}, l.options.Destinations()...)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.snapshot(time.Now())
