@@ -85,6 +85,7 @@ func (j *jumper) work() {
 		j.t.Errorf("ready says %v", err)
 	}
 	j.seek()
+	requireStatus(j.t, j.journal, j.sent[j.chance.IntN(len(j.sent))], daybook.Duplicate)
 }
 
 func (j *jumper) open() {

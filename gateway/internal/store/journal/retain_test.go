@@ -197,6 +197,38 @@ func TestAClockThatJumpsRemovesAndForgetsNothing(t *testing.T) {
 	})
 }
 
+// The clock is months behind when the journal is made, for minutes or for hours.
+func TestAClockThatWasBehindRemovesAndForgetsNothing(t *testing.T) {
+	for _, long := range []time.Duration{10 * time.Minute, 5 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			var ahead atomic.Int64
+			o := small(t)
+			o.Keep, o.DedupWindow = 24*time.Hour, 24*time.Hour
+			o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			ahead.Store(int64(-60 * 24 * time.Hour))
+			j := open(t, o)
+			records := received("a", 20)
+			for i := range records {
+				records[i].Received = o.Now()
+				statuses(t, j, records[i:i+1])
+			}
+			time.Sleep(long)
+			ahead.Store(0)
+			time.Sleep(5 * time.Hour)
+			if got := oldest(j); got != 1 {
+				t.Errorf("behind for %v, the oldest is %d", long, got)
+			}
+			if got := statuses(t, j, records); got[daybook.Duplicate] != 20 {
+				t.Errorf("behind for %v, copies are %v", long, got)
+			}
+			time.Sleep(22 * time.Hour)
+			if got := oldest(j); got == 1 {
+				t.Errorf("behind for %v, nothing is ever removed", long)
+			}
+		})
+	}
+}
+
 func TestARemovalThatFailsIsTakenUpAgainInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := waltest.Wrap(wal.OS{})
