@@ -109,8 +109,15 @@ func TestManyMayWaitForTheirSettlement(t *testing.T) {
 			at = append(at, p.await("waited"))
 		}
 		settle(time.Second)
+		var words []store.Record
 		for _, position := range at {
-			p.word(position, daybook.Stored)
+			words = append(words, store.Record{
+				Kind: store.KindSettled, Caller: "shop", Received: time.Now(),
+				Settlement: &store.Settlement{Position: position, Destination: "out", Status: daybook.Stored},
+			})
+		}
+		if _, err := p.store.Append(t.Context(), words); err != nil {
+			t.Fatal(err)
 		}
 		settle(time.Second)
 		r.wants(deliver.Counts{Delivered: 20_000}, 0)

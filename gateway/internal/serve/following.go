@@ -38,7 +38,7 @@ func (g *Gateway) openFollowing(ctx context.Context) (err error) {
 	id, epoch := g.journal.Life()
 	f := &following{}
 	f.engine, err = deliver.Open(ctx, deliver.Options{
-		Store: g.journal, StoreID: id, Epoch: epoch, Dir: g.config.Data, Destinations: g.followed(), Log: g.log,
+		Store: g.journal, StoreID: id, Epoch: epoch, Known: g.journal.Known, Dir: g.config.Data, Destinations: g.followed(), Log: g.log,
 		Observe: deliver.Observer{Attempt: g.metrics.countAttempt},
 	})
 	if err != nil {

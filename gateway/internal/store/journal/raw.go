@@ -21,6 +21,19 @@ func (j *Journal) Life() (id string, epoch uint64) {
 	return fmt.Sprintf("%x", active.Store), active.Epoch
 }
 
+// Known returns up to which position the records of an epoch are those of this
+// journal, too. A position behind it that somebody was given in that epoch, in
+// the journal this one is a copy of, is that of another record.
+func (j *Journal) Known(epoch uint64) store.Position {
+	v := j.view.Load()
+	for i := range v.chunks() {
+		if c := v.chunk(i); c.Epoch > epoch {
+			return store.Position(c.First - 1)
+		}
+	}
+	return store.Position(v.active.End.Sequence)
+}
+
 // Records reads the journal in a data directory, with or without a gateway that
 // runs there, and calls each with every whole record, oldest first.
 func Records(dir string, each func(wal.Record) error) (Report, error) {
