@@ -8,9 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
+	"daybook.dev/sink"
 	"daybook.dev/sink/postgres"
 	"daybook.dev/sink/postgres/postgrestest"
 )
+
+var _ sink.Provisioner = (*postgres.Sink)(nil)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -378,3 +378,14 @@ func TestAnEventWithoutAnIDIsARowOfItsOwn(t *testing.T) {
 		t.Errorf("rows: %v", rows)
 	}
 }
+
+func TestAnEventTwiceInOneWriteCostsNoSecondCommit(t *testing.T) {
+	fake := spannertest.StartFake(t)
+	s, database := open(t, fake)
+	if err := s.Write(t.Context(), append(sinktest.Events("e", 3), sinktest.Events("e", 2)...)); err != nil {
+		t.Fatal(err)
+	}
+	if rows := stored(t, fake, database, "event_id"); len(rows) != 3 || fake.Calls("Commit") != 1 {
+		t.Errorf("%d rows in %d commits", len(rows), fake.Calls("Commit"))
+	}
+}

@@ -13,8 +13,11 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"daybook.dev/sink"
 	"daybook.dev/sink/spanner"
 )
+
+var _ sink.Provisioner = (*spanner.Sink)(nil)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
