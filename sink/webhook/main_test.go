@@ -46,7 +46,8 @@ type receiver struct {
 	blind bool // does not read events
 
 	mu       sync.Mutex // guards what follows
-	requests []received
+	requests []received // as they were read
+	tries    int        // all, also those that a broken receiver has turned away
 	arrived  []sinktest.Arrival
 	broken   bool
 	lasts    int           // requests until it breaks; 0 = does not
@@ -75,6 +76,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.tries++
 	if hang := r.hang; hang != nil {
 		r.mu.Unlock()
 		select {

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"strconv"
 	"testing"
@@ -70,6 +71,16 @@ func TestBodies(t *testing.T) {
 		}
 		if text, err := io.ReadAll(z); err != nil || string(text) != "["+flatA+","+flatB+"]" || r.header.Get("Content-Encoding") != "gzip" {
 			t.Errorf("got %s %s, %v", r.header.Get("Content-Encoding"), text, err)
+		}
+	})
+	t.Run("events that cannot be written leave no trace", func(t *testing.T) {
+		for f, want := range map[webhook.Form]string{webhook.Array: "[" + flatA + "," + flatB + "]", webhook.Lines: flatA + "\n" + flatB + "\n"} {
+			r := newReceiver(t, f)
+			bad := daybook.Event{ID: "bad"}
+			err := open(t, r.URL, form(f)).Write(t.Context(), []daybook.Event{bad, a, bad, b, bad})
+			if n := len(failed(t, err)); n != 3 || string(r.received()[0].body) != want {
+				t.Errorf("%s: %d failed, got %s\nwant %s", f, n, r.received()[0].body, want)
+			}
 		}
 	})
 	t.Run("without events that can be written there is no request", func(t *testing.T) {
@@ -146,7 +157,18 @@ func TestSingleStopsAtAnErrorThatMayPass(t *testing.T) {
 	if outcomes[0].Status != daybook.Refused || outcomes[1].Status != daybook.Failed || outcomes[2].Status != daybook.Failed {
 		t.Errorf("failed: %+v", outcomes)
 	}
-	if n := len(r.received()); n != 2 {
-		t.Errorf("%d requests were taken, want 2", n)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tries != 3 {
+		t.Errorf("%d requests were made, want 3: the one that failed is the last", r.tries)
+	}
+}
+
+func TestSingleSaysWhenNothingWasTaken(t *testing.T) {
+	r := newReceiver(t, webhook.Single)
+	r.breakIt()
+	err := open(t, r.URL, form(webhook.Single)).Write(t.Context(), sinktest.Events("e", 3))
+	if _, partial := errors.AsType[*daybook.PartialError](err); partial || daybook.CodeOf(err) != daybook.Unavailable {
+		t.Errorf("error is %v, want one of the whole Write", err)
 	}
 }

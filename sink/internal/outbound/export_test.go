@@ -1,6 +1,8 @@
 package outbound
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net/http"
 	"time"
@@ -39,3 +41,8 @@ func (l Lease) Leave() { l.l.leave() }
 
 // SetTransport makes the client send through another transport.
 func (c *Client) SetTransport(t http.RoundTripper) { c.http.Transport = t }
+
+// Trust makes the client trust a test server's certificate.
+func (c *Client) Trust(roots *x509.CertPool) {
+	c.http.Transport.(discreet).TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+}

@@ -46,6 +46,7 @@ func (c Case) Faults(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) { c.fault(t, f) })
 	}
 	t.Run("the destination answers and is gone", c.testGone)
+	t.Run("Close leaves no connection", c.testNoConnection)
 }
 
 func (c Case) fault(t *testing.T, f fault) {
@@ -118,6 +119,26 @@ func (c Case) testGone(t *testing.T) {
 	err := s.Write(t.Context(), []daybook.Event{sinktest.Event("second")})
 	if code := daybook.CodeOf(err); code != daybook.Unavailable {
 		t.Errorf("error is %v (%v), want unavailable", err, code)
+	}
+}
+
+// testNoConnection wants the server to see its connection end.
+func (c Case) testNoConnection(t *testing.T) {
+	server := serve(t, c.Good)
+	s, err := c.Open(server.URL, prompt, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write(t.Context(), []daybook.Event{sinktest.Event("e")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-server.closed:
+	case <-time.After(prompt):
+		t.Error("the connection is still there")
 	}
 }
 

@@ -2,6 +2,7 @@ package outboundtest
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -17,17 +18,24 @@ type server struct {
 	*httptest.Server
 	requests atomic.Int64
 	handler  atomic.Pointer[http.HandlerFunc]
-	stop     func() // is idempotent
+	closed   chan struct{} // gets one for every connection that has ended
+	stop     func()        // is idempotent
 }
 
 func serve(t *testing.T, handler http.HandlerFunc) *server {
-	s := new(server)
+	s := &server{closed: make(chan struct{}, 1000)}
 	s.become(handler)
 	over := make(chan struct{})
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		(*s.handler.Load())(w, withOver(r, over))
 	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			s.closed <- struct{}{}
+		}
+	}
+	s.Start()
 	s.stop = sync.OnceFunc(func() {
 		close(over) // what hangs must return before the server can be closed
 		s.CloseClientConnections()
