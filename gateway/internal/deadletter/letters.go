@@ -37,14 +37,13 @@ func (s *letters) take(entries []store.Entry, through store.Position) {
 	for i := range entries {
 		e := &entries[i]
 		switch {
-		case e.Position <= s.through:
 		case e.Refusal != nil:
 			s.add(refused(e))
 		case e.Settlement != nil:
 			s.settle(e)
 		}
 	}
-	s.through = max(s.through, through)
+	s.through = through
 }
 
 // settle takes in what a destination, or an operator, has said about an event.
