@@ -102,7 +102,7 @@ func Open(o Options) *Ledger {
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
-	l := &Ledger{options: o, rows: map[string]*row{}}
+	l := &Ledger{options: o, rows: map[string]*row{}, summary: written{when: time.Now()}}
 	l.opened, _, _ = o.Store.Stored()
 	l.total = eventsUpTo(o.Store.Tallies(), l.opened)
 	l.life, l.end = context.WithCancel(context.Background())

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"time"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/store"
@@ -22,7 +23,7 @@ func (l *Ledger) takeUp(ctx context.Context) error {
 	if last == nil {
 		return nil
 	}
-	l.wrote(written{at: last.Position})
+	l.wrote(written{at: last.Position, when: time.Now()})
 	for _, c := range last.Summary {
 		switch r := l.row(c.Caller); {
 		case c.Status == daybook.Stored:

@@ -11,7 +11,7 @@ import (
 // written is what is known of the last summary.
 type written struct {
 	at    store.Position // 0 = there is none
-	when  time.Time      // in this life; zero = in a former one
+	when  time.Time      // or when the ledger was opened, if it is of a former life
 	bytes int
 }
 
