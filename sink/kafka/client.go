@@ -17,9 +17,9 @@ const (
 	// last, but the first of a Write must not leave alone.
 	gather = 20 * time.Millisecond
 
-	// retries are the client's own within one Write, enough to follow a
-	// partition to its new leader.
-	retries = 6
+	// retries are the client's own within one Write, some seconds of them:
+	// enough to follow a partition to its new leader.
+	retries = 9
 
 	// unknown is how often in a row the brokers may not know the topic before
 	// that is the answer: a new one takes a moment to become known to all.
@@ -28,7 +28,7 @@ const (
 
 // backoff is how long the client waits before its own retries.
 func backoff(tries int) time.Duration {
-	const first, most = 50 * time.Millisecond, time.Second
+	const first, most = 10 * time.Millisecond, time.Second
 	return min(first<<min(tries, 10), most)
 }
 

@@ -69,7 +69,7 @@ func start(t testing.TB, options ...kfake.Opt) *cluster {
 // open opens a sink on the cluster and closes it with the test.
 func (c *cluster) open(t testing.TB, change ...func(*kafka.Config)) *kafka.Sink {
 	t.Helper()
-	config := kafka.Config{Brokers: c.ListenAddrs(), Topic: topic, Timeout: 5 * time.Second}
+	config := kafka.Config{Brokers: c.ListenAddrs(), Topic: topic, Timeout: 30 * time.Second}
 	for _, f := range change {
 		f(&config)
 	}
@@ -77,7 +77,12 @@ func (c *cluster) open(t testing.TB, change ...func(*kafka.Config)) *kafka.Sink 
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeSink(t, s) })
+	t.Cleanup(func() {
+		// A Write that was given up on may still wait for an answer.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = s.Close(ctx)
+	})
 	return s
 }
 

@@ -35,7 +35,9 @@ func TestOpenRefusesWhatCannotBeMeant(t *testing.T) {
 		{"a password without a mechanism", "mechanism", func(c *kafka.Config) { c.Password = secret }},
 		{"a mechanism without a password", "user", func(c *kafka.Config) { c.Mechanism, c.User = kafka.Plain, "ann" }},
 		{"a negative timeout", "", func(c *kafka.Config) { c.Timeout = -time.Second }},
-		{"a size that Kafka does not have", "", func(c *kafka.Config) { c.MaxMessageBytes = 1 }},
+		{"a size that no batch has", "max_message_bytes", func(c *kafka.Config) { c.MaxMessageBytes = 1 }},
+		{"a size that would turn round", "max_message_bytes", func(c *kafka.Config) { c.MaxMessageBytes = 1 << 32 }},
+		{"more replicas than Kafka can count", "replicas", func(c *kafka.Config) { c.Replicas = 1 << 16 }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := good
@@ -173,7 +175,7 @@ func TestTopicsAreMadeByCreateAlone(t *testing.T) {
 			t.Errorf("missing: %q, %v; want %q", got, err, want)
 		}
 	}
-	missing("create topic new with 4 partitions and 1 replicas")
+	missing("kafka-topics.sh --bootstrap-server " + c.ListenAddrs()[0] + " --create --topic new --partitions 4 --replication-factor 1")
 	for range 2 {
 		if err := s.Create(t.Context()); err != nil {
 			t.Fatal(err)

@@ -10,6 +10,11 @@
 // Write make no copies; writing an event again does, and its readers tell by
 // the event's id.
 //
+// The original activity client waited 200 ms for more events before it sent
+// some. Here nothing waits: a Write hands over all its events, and they leave
+// together, compressed with LZ4. A record's time is when it was sent; the event's
+// own is in its value.
+//
 // # Order
 //
 // Kafka keeps order within a partition. Events of one key are in one partition,
@@ -39,6 +44,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -129,6 +135,8 @@ const (
 	defaultTimeout          = 10 * time.Second
 	defaultMaxMessageBytes  = 1_048_588
 	defaultMaxBufferedBytes = 64 << 20
+
+	minBatch, maxBatch = 512, 1 << 30 // what the client library takes
 )
 
 // Sink delivers events to one topic. It is safe for concurrent use.
@@ -205,6 +213,10 @@ func (c Config) check() error {
 		return invalid("topic", "the topic is missing")
 	case c.Timeout < 0 || c.MaxMessageBytes < 0 || c.MaxBufferedBytes < 0 || c.Partitions < 0 || c.Replicas < 0:
 		return invalid("", "times, sizes and counts are not negative")
+	case c.MaxMessageBytes != 0 && (c.MaxMessageBytes < minBatch || c.MaxMessageBytes > maxBatch):
+		return invalid("max_message_bytes", fmt.Sprintf("a batch has %d to %d bytes", minBatch, maxBatch))
+	case c.Partitions > math.MaxInt32 || c.Replicas > math.MaxInt16:
+		return invalid("replicas", "so many partitions or replicas cannot be asked for")
 	case c.Mechanism == "" && (c.User != "" || c.Password != ""):
 		return invalid("mechanism", "there is a user or password and no mechanism; write plain, scram-sha-256 or scram-sha-512")
 	case c.Mechanism != "" && (c.User == "" || c.Password == ""):

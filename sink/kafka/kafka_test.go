@@ -34,7 +34,7 @@ func TestSink(t *testing.T) {
 	sinktest.Run(t, func(t *testing.T) sinktest.Target {
 		c := start(t)
 		return sinktest.Target{
-			Sink: c.open(t, func(config *kafka.Config) { config.Timeout = 2 * time.Second }),
+			Sink: c.open(t),
 			Arrived: func(t *testing.T, n int) []sinktest.Arrival {
 				var arrivals []sinktest.Arrival
 				for _, value := range c.values(t, n) {

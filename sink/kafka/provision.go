@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Missing returns how to make the topic, or nothing when it is there.
+// Missing returns the command that makes the topic, or nothing when it is there.
 func (s *Sink) Missing(ctx context.Context) ([]string, error) {
 	exists, err := s.exists(ctx)
 	if err != nil {
@@ -19,19 +19,19 @@ func (s *Sink) Missing(ctx context.Context) ([]string, error) {
 	if exists {
 		return nil, nil
 	}
-	return []string{s.sentence()}, nil
+	return []string{s.command()}, nil
 }
 
-// sentence says what Create does.
-func (s *Sink) sentence() string {
-	partitions, replicas := "the default number of partitions", "the default number of replicas"
+// command does what Create does.
+func (s *Sink) command() string {
+	c := fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --create --topic %s", s.config.Brokers[0], s.config.Topic)
 	if s.config.Partitions > 0 {
-		partitions = fmt.Sprintf("%d partitions", s.config.Partitions)
+		c += fmt.Sprintf(" --partitions %d", s.config.Partitions)
 	}
 	if s.config.Replicas > 0 {
-		replicas = fmt.Sprintf("%d replicas", s.config.Replicas)
+		c += fmt.Sprintf(" --replication-factor %d", s.config.Replicas)
 	}
-	return fmt.Sprintf("create topic %s with %s and %s", s.config.Topic, partitions, replicas)
+	return c
 }
 
 func (s *Sink) exists(ctx context.Context) (bool, error) {

@@ -75,7 +75,7 @@ func open(t testing.TB, url string, change ...func(*nats.Config)) *nats.Sink {
 
 func openOnly(t testing.TB, url string, change ...func(*nats.Config)) *nats.Sink {
 	t.Helper()
-	config := nats.Config{URLs: strings.Split(url, ","), Subject: subject, Timeout: 5 * time.Second}
+	config := nats.Config{URLs: strings.Split(url, ","), Subject: subject, Timeout: 30 * time.Second}
 	for _, f := range change {
 		f(&config)
 	}
@@ -83,7 +83,12 @@ func openOnly(t testing.TB, url string, change ...func(*nats.Config)) *nats.Sink
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeSink(t, s) })
+	t.Cleanup(func() {
+		// A Write that was given up on may still wait for an answer.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = s.Close(ctx)
+	})
 	return s
 }
 

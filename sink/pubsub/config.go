@@ -23,7 +23,7 @@ func (c Config) check() error {
 	case c.Timeout < 0 || c.MaxRequests < 0:
 		return invalid("", "times and counts are not negative")
 	case c.Emulator != "" && (c.CredentialsFile != "" || c.Endpoint != ""):
-		return invalid("emulator", "an emulator has neither credentials nor another endpoint")
+		return invalid("emulator", "an emulator has neither credentials nor another endpoint; is PUBSUB_EMULATOR_HOST set by mistake?")
 	case strings.ContainsAny(c.Emulator, "/@ "):
 		return invalid("emulator", "the emulator is host:port")
 	case strings.ContainsAny(c.Endpoint, "/@ "):

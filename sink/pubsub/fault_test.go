@@ -198,6 +198,18 @@ func TestR13AServiceThatIsDown(t *testing.T) {
 	})
 }
 
+func TestTheEmulatorOfTheEnvironmentIsUsedWhereNoOtherIsNamed(t *testing.T) {
+	srv := start(t)
+	t.Setenv("PUBSUB_EMULATOR_HOST", srv.address)
+	s := srv.open(t, func(c *pubsub.Config) { c.Emulator = "" })
+	if err := s.Write(t.Context(), events(2)); err != nil {
+		t.Error(err)
+	}
+	if got := srv.ids(); len(got) != 2 {
+		t.Errorf("arrived: %v", got)
+	}
+}
+
 func TestOpenRefusesWhatCannotBeMeant(t *testing.T) {
 	const secret = "hunter2"
 	file := filepath.Join(t.TempDir(), "key.json")
@@ -221,6 +233,7 @@ func TestOpenRefusesWhatCannotBeMeant(t *testing.T) {
 		{"a negative timeout", "", func(c *pubsub.Config) { c.Timeout = -time.Second }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("PUBSUB_EMULATOR_HOST", "")
 			config := pubsub.Config{Project: project, Topic: topic, Emulator: "127.0.0.1:1", Unchecked: true}
 			test.change(&config)
 			_, err := pubsub.Open(t.Context(), config)

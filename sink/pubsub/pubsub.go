@@ -34,12 +34,14 @@
 // # Emulator
 //
 // A connection to the emulator has neither TLS nor credentials: whoever listens
-// there gets every event. It is used only where Config.Emulator names it; the
-// variable PUBSUB_EMULATOR_HOST is not looked at.
+// there gets every event. As with all of Google's clients the environment
+// variable PUBSUB_EMULATOR_HOST is enough to use it: see that it is not set where
+// real events are delivered.
 package pubsub
 
 import (
 	"context"
+	"os"
 	"time"
 
 	api "cloud.google.com/go/pubsub/v2/apiv1"
@@ -79,7 +81,8 @@ type Config struct {
 	Endpoint string
 
 	// Emulator is host:port of an emulator to use instead, without TLS and
-	// credentials. Empty means none.
+	// credentials. Empty means what PUBSUB_EMULATOR_HOST names, and without it
+	// none.
 	Emulator string
 
 	// Timeout is how long a Write takes at most, also where its context allows
@@ -129,10 +132,10 @@ var (
 // topic is there is for Missing to say. An error with code Invalid is about the
 // field it names.
 func Open(ctx context.Context, config Config) (*Sink, error) {
+	config = config.withDefaults()
 	if err := config.check(); err != nil {
 		return nil, err
 	}
-	config = config.withDefaults()
 	options, err := config.options()
 	if err != nil {
 		return nil, err
@@ -165,6 +168,9 @@ func (s *Sink) ping(ctx context.Context) error {
 func (c Config) withDefaults() Config {
 	if c.Encoding == nil {
 		c.Encoding = sink.Flat{}
+	}
+	if c.Emulator == "" {
+		c.Emulator = os.Getenv("PUBSUB_EMULATOR_HOST")
 	}
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout

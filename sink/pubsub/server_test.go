@@ -128,7 +128,7 @@ func (s *server) open(t testing.TB, change ...func(*pubsub.Config)) *pubsub.Sink
 
 func (s *server) openOnly(t testing.TB, change ...func(*pubsub.Config)) *pubsub.Sink {
 	t.Helper()
-	config := pubsub.Config{Project: project, Topic: topic, Emulator: s.address, Timeout: 5 * time.Second}
+	config := pubsub.Config{Project: project, Topic: topic, Emulator: s.address, Timeout: 30 * time.Second}
 	for _, f := range change {
 		f(&config)
 	}
