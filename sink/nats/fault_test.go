@@ -184,6 +184,10 @@ func TestR13NobodyWhoAnswers(t *testing.T) {
 	url := answering(t, subject, func(*client.Msg) {})
 	s := openOnly(t, url, func(config *nats.Config) { config.Timeout = 100 * time.Millisecond })
 	want(t, s.Write(t.Context(), events(2)), daybook.Unavailable, "no_answer")
+	closeSink(t, s)
+	if got, want := s.Counts(), (sink.Counts{Failed: 2}); got != want {
+		t.Errorf("counts: %+v, want %+v", got, want)
+	}
 }
 
 func TestR13AServerThatIsDown(t *testing.T) {

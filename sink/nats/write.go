@@ -106,13 +106,6 @@ func (s *Sink) publish(ctx, attempt context.Context, b *publish.Batch, messages 
 		return // nothing is settled, and Write knows which context it was
 	}
 	defer s.room.Release(int64(len(messages)))
-	if !s.conn.IsConnected() {
-		err := s.notConnected()
-		for _, m := range messages {
-			b.Settle(m.index, err)
-		}
-		return
-	}
 	for i := range messages {
 		m := &messages[i]
 		var err error

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -156,11 +157,17 @@ func TestNoMoreRequestsThanAllowedAreUnderWay(t *testing.T) {
 	srv := start(t)
 	s := srv.open(t, func(c *pubsub.Config) { c.MaxRequests, c.OrderingKey = 3, pubsub.OrderingActor })
 	var now, most atomic.Int32
+	var once sync.Once
+	full := make(chan struct{})
 	srv.answerWith(func(context.Context, *pubsubpb.PublishRequest) (*pubsubpb.PublishResponse, error) {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
+		if n == 3 {
+			once.Do(func() { close(full) })
+		}
+		<-full // the first wait until there are as many as are allowed
 		return nil, nil
 	})
 	some := events(200)
