@@ -37,6 +37,8 @@ type core struct {
 	// turn holds one token: whoever changes the client has it. A channel, so
 	// that waiting for it ends with a context.
 	turn     chan struct{}
+	ending   context.Context // ends when Close begins; a Reconfigure under way gives up
+	end      context.CancelFunc
 	stop     context.CancelFunc // of the watcher; guarded by turn, as is finished
 	watchers sync.WaitGroup     // end when stop is called
 	finished error              // what Close said
@@ -64,6 +66,7 @@ func Open(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	co := &core{turn: make(chan struct{}, 1), retired: map[string]counters{}, stop: func() {}}
+	co.ending, co.end = context.WithCancel(context.Background())
 	if why := cfg.optedOut(); why != "" {
 		co.off = why
 		co.state.Store(&state{cfg: cfg, off: why})
@@ -211,7 +214,8 @@ func (c *Client) Close(ctx context.Context) error {
 		return nil
 	}
 	co := c.core
-	co.turn <- struct{}{} // Reconfigure gives it back soon: it has a context
+	co.end()
+	co.turn <- struct{}{} // who has it gives it back soon
 	defer co.yield()
 	if co.closing.Swap(true) {
 		return co.finished

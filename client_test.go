@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"daybook.dev"
+	"daybook.dev/daybooktest"
 )
 
 // A memory is a sink that keeps copies, and answers as it is told.
@@ -375,6 +376,31 @@ func TestAConfigurationThatCannotBeRightIsRefused(t *testing.T) {
 		if c != nil || !ok || e.Reason != reason || e.Code != daybook.Invalid {
 			t.Errorf("%s: got %v, %v", reason, c, err)
 		}
+	}
+}
+
+func TestTheEnvironmentNamesAGatewayOnlyWhereNobodyElseDoes(t *testing.T) {
+	env := daybooktest.Gateway(t)
+	for name, c := range map[string]struct {
+		cfg     daybook.Config
+		gateway bool
+	}{
+		"nothing is named": {daybook.Config{}, true},
+		"a sink is named":  {daybook.Config{Sinks: to(daybook.Discard)}, false},
+		"both are named":   {daybook.Config{Sinks: to(daybook.Discard), Gateway: env.URL}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("DAYBOOK_GATEWAY", env.URL)
+			c.cfg.Settings, c.cfg.IgnoreDoNotTrack = daybook.StaticSettings(daybook.Settings{}), true
+			client, err := daybook.Open(c.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close(t.Context())
+			if _, got := client.Stats().Sinks["gateway"]; got != c.gateway {
+				t.Errorf("there is a gateway: %v", got)
+			}
+		})
 	}
 }
 

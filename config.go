@@ -183,12 +183,11 @@ const gatewaySink = "gateway"
 // complete fills in defaults, or says what is wrong. The returned Config shares
 // no map or slice with the given one.
 func complete(cfg Config) (Config, error) {
-	cfg.Gateway = cmp.Or(cfg.Gateway, os.Getenv("DAYBOOK_GATEWAY"))
-	cfg.Key = cmp.Or(cfg.Key, os.Getenv("DAYBOOK_KEY"))
-	if len(cfg.Sinks) > 0 && cfg.Gateway == os.Getenv("DAYBOOK_GATEWAY") {
+	if len(cfg.Sinks) == 0 {
 		// Who names sinks has said where events go: the environment adds none.
-		cfg.Gateway = ""
+		cfg.Gateway = cmp.Or(cfg.Gateway, os.Getenv("DAYBOOK_GATEWAY"))
 	}
+	cfg.Key = cmp.Or(cfg.Key, os.Getenv("DAYBOOK_KEY"))
 	if cfg.Gateway == "" && len(cfg.Sinks) == 0 {
 		return cfg, configError("gateway", "no_destination",
 			"there is no gateway and no sink: set Config.Gateway or DAYBOOK_GATEWAY, or name daybook.Discard in Config.Sinks to record nowhere")

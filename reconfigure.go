@@ -108,6 +108,9 @@ func (c *Client) Reconfigure(ctx context.Context, cfg Config) error {
 		return err
 	}
 	co := c.core
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(co.ending, cancel)()
 	if err := co.take(ctx); err != nil {
 		return err
 	}

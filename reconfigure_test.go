@@ -82,6 +82,29 @@ func TestReconfigureSaysWhatASinkThatGoesHasNotGot(t *testing.T) {
 	})
 }
 
+func TestCloseDoesNotWaitForAReconfigureThatDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := quiet(map[string]daybook.Sink{"gone": &memory{answer: down}})
+		cfg.CloseWithin = time.Second
+		c := open(t, cfg)
+		record(t, c, "a")
+		changed := make(chan error)
+		go func() { changed <- c.Reconfigure(context.Background(), quiet(to(daybook.Discard))) }()
+		synctest.Wait()
+		start := time.Now()
+		if err := c.Close(t.Context()); err != nil {
+			t.Errorf("Close said %v", err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if left, ok := errors.AsType[*daybook.UndeliveredError](<-changed); !ok || left.Lost != 1 {
+			t.Errorf("Reconfigure said %v", left)
+		}
+		balanced(t, c)
+	})
+}
+
 func TestWhatCannotBeAppliedChangesNothing(t *testing.T) {
 	m := &memory{}
 	c := open(t, quiet(to(m)))

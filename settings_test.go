@@ -229,6 +229,10 @@ func TestAKillSwitchWorksAtThreePlaces(t *testing.T) {
 				src.set(daybook.Settings{Kill: daybook.KillSettings{Sinks: []string{"test"}, Purge: purge}})
 				m.answers(nil)
 				record(t, c, "dropped at once")
+				at := map[bool]uint64{false: 1, true: 2}[purge] // with what was stored
+				if s := c.Stats().Sinks["test"]; s.Queued != 1 || s.Dropped["killed"] != at {
+					t.Errorf("after it was recorded: %+v", s)
+				}
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				if m.written() != before {

@@ -60,7 +60,7 @@ func TestRecordsBecomeEvents(t *testing.T) {
 
 			e := rec.Require("login-success", slog.String("user_id", "ann"), slog.Int("seats", 3), slog.Bool("sso", true),
 				slog.Float64("ms", 1.5), slog.Any("tags", []string{"a", "b"}), slog.String("severity", "INFO"), slog.String("body", "somebody came"),
-				slog.String("scope", "scope-1"), slog.Group("resource", "service.name", "checkout"),
+				slog.String("scope", "scope-1"), slog.Group("resource", "service.name", "checkout"), //nolint:sloglint // the key is OpenTelemetry's
 				slog.String("trace_id", trace.TraceID{1}.String()), slog.String("span_id", trace.SpanID{2}.String()))
 			if e.Type != daybook.Log || e.Actor != "ann" || !e.Time.Equal(time.Unix(1_800_000_000, 5)) {
 				t.Errorf("event %+v", e)

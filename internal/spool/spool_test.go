@@ -247,6 +247,36 @@ func TestDamageIsCountedAndTheRestIsRead(t *testing.T) {
 	}
 }
 
+func TestACursorOfAnotherChunkCountsForNothing(t *testing.T) {
+	cursors := make([]string, 2)
+	for i := range cursors {
+		dir := t.TempDir()
+		s := open(t, spool.Options{Dir: dir})
+		s.append(t, "a", "b", "c")
+		b, _ := s.Next(2, 1<<20, nil)
+		s.Done(b)
+		_ = s.Close()
+		found, _ := filepath.Glob(filepath.Join(dir, "*", "cursor"))
+		cursors[i] = found[0]
+	}
+	foreign, err := os.ReadFile(cursors[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cursors[1], foreign, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, spool.Options{Dir: filepath.Dir(filepath.Dir(cursors[1]))})
+	s.adopt(t, 3) // sent once more, rather than never
+	damaged := append([]byte(nil), foreign...)
+	damaged[10] ^= 1
+	if err := os.WriteFile(cursors[0], damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, spool.Options{Dir: filepath.Dir(filepath.Dir(cursors[0]))})
+	s.adopt(t, 3)
+}
+
 func TestManyAppendsShareASync(t *testing.T) {
 	disk := &syncs{FS: wal.OS{}}
 	s := open(t, spool.Options{Dir: t.TempDir(), FS: disk})
