@@ -33,6 +33,9 @@ func BenchmarkRecordFiveAttributesNoAlloc(b *testing.B) {
 }
 
 func TestRecordFiveAttributesNoAlloc(t *testing.T) {
+	if raced {
+		t.Skip("SKIPPED: under the race detector pools forget at random")
+	}
 	c := open(t, quiet(to(daybook.Discard)))
 	ctx := daybook.NewScope(daybook.ContextWith(t.Context(), slog.Int("c", 1)))
 	daybook.Annotate(ctx, slog.Int("s", 1))

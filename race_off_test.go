@@ -1,0 +1,5 @@
+//go:build !race
+
+package daybook_test
+
+const raced = false
