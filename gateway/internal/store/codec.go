@@ -79,6 +79,12 @@ func (r *Record) AppendPayload(dst []byte, key Key) []byte {
 	for _, name := range r.Awaited {
 		dst = appendText(dst, fieldAwaited, name)
 	}
+	return r.appendVerdict(dst)
+}
+
+// appendVerdict appends what is said about the event: a refusal, a settlement or
+// a summary.
+func (r *Record) appendVerdict(dst []byte) []byte {
 	if f := r.Refusal; f != nil {
 		dst = appendUint(dst, fieldCode, uint64(f.Code))
 		dst = appendText(dst, fieldReason, f.Reason)
