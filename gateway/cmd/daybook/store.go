@@ -32,9 +32,10 @@ func newStoreStat(a *app) *cobra.Command {
 		Long: "Say what the directory holds: records by kind, chunks, bytes, from when to when, and for how many days\n" +
 			"there is room at the rate of the events kept.\n\n" +
 			"With -o json one object: {\"data\",\"store\",\"epoch\",\"chunks\",\"bytes\",\"records\",\"first\",\"last\",\n" +
-			"\"oldest\",\"newest\",\"missing_records\",\"gaps\",\"damaged_records\",\"unfinished_bytes\",\n" +
-			"\"bytes_per_day\",\"days_left\",\"holds_days\"}; the last three are null when they are not known, days_left\n" +
-			"also when events go by age before the room is used.",
+			"\"oldest\",\"newest\",\"missing_records\",\"gaps\",\"stored_events\",\"damaged_records\",\n" +
+			"\"unfinished_bytes\",\"bytes_per_day\",\"days_left\",\"holds_days\"}; the last three are null\n" +
+			"when they are not known, days_left also when events go by age before the room is used. stored_events are\n" +
+			"those since the journal began, kept or not, damaged or not.",
 		Example: "  daybook store stat --data ./daybook-data",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

@@ -30,6 +30,7 @@ func (a *app) printReport(data string, r journal.Report, clean bool, more ...[2]
 			row(k.String()+"s", "%d", n)
 		}
 	}
+	row("stored", "%d events since the journal began", r.Stored)
 	if r.Last > 0 {
 		row("positions", "%d to %d", r.First, r.Last)
 		row("received", "%s to %s", r.Oldest.UTC().Format(time.RFC3339), r.Newest.UTC().Format(time.RFC3339))
@@ -66,6 +67,7 @@ type reportRow struct {
 	Newest     *time.Time        `json:"newest"`
 	Missing    uint64            `json:"missing_records"`
 	Gaps       []gapRow          `json:"gaps,omitempty"`
+	Stored     uint64            `json:"stored_events"`
 	Damaged    uint64            `json:"damaged_records"`
 	Unfinished int64             `json:"unfinished_bytes"`
 }
@@ -73,7 +75,7 @@ type reportRow struct {
 func reportRowOf(data string, r journal.Report) reportRow {
 	row := reportRow{
 		Data: data, Store: r.Store, Epoch: r.Epoch, Chunks: r.Chunks, Bytes: r.Bytes, Records: map[string]uint64{},
-		First: r.First, Last: r.Last, Damaged: r.Damaged, Unfinished: r.Unfinished,
+		First: r.First, Last: r.Last, Stored: r.Stored, Damaged: r.Damaged, Unfinished: r.Unfinished,
 	}
 	for _, g := range r.Gaps {
 		row.Missing += g.Records()
