@@ -38,7 +38,8 @@ type shelf struct {
 	members  []generation
 }
 
-// last is the newest chunk on the shelf. Chunks are put on shelves in order.
+// last is the newest chunk on the shelf. Chunks are put on shelves in order, but
+// for one whose key file has to be made again: then more is searched than need be.
 func (s *shelf) last() uint64 { return s.members[len(s.members)-1].chunk }
 
 // looked is the newest chunk on any shelf; zero: there is none.
