@@ -32,8 +32,8 @@ type CloudEvents struct {
 
 var _ Encoding = CloudEvents{}
 
-// contentType is how a message says that it is one.
-const contentType = "application/cloudevents+json"
+// structured are the attributes of every message: how it says what it is.
+var structured = map[string]string{"content-type": "application/cloudevents+json"}
 
 // Encode implements [Encoding]. The message has the attribute content-type, by
 // which receivers know a CloudEvent. Beyond what [Flat] refuses, control
@@ -64,7 +64,7 @@ func (c CloudEvents) Encode(dst []byte, e *daybook.Event) (Message, error) {
 	w.dst = append(w.dst, '}')
 	m, err := w.done()
 	if err == nil {
-		m.Attributes = map[string]string{"content-type": contentType}
+		m.Attributes = structured
 	}
 	return m, err
 }

@@ -44,7 +44,7 @@ type Provisioner interface {
 // A Message is an event as brokers carry it.
 type Message struct {
 	Value      []byte
-	Attributes map[string]string // headers, attributes; nil = none
+	Attributes map[string]string // headers, attributes; nil = none. It may be shared: nobody may change it
 }
 
 // An Encoding writes events for those who read them. Implementations are safe
