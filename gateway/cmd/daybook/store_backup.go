@@ -3,9 +3,11 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"daybook.dev/gateway/internal/deliver"
 	"daybook.dev/gateway/internal/store/evidence"
 	"daybook.dev/gateway/internal/store/journal"
 )
@@ -20,8 +22,9 @@ func newStoreBackup(a *app) *cobra.Command {
 			"is copied; DIR keeps what the journal itself no longer does.\n\n" +
 			"A backup is a data directory. To restore one, back it up to where the gateway is to start, or\n" +
 			"copy it there with any tool. It begins the next epoch, so positions that the original gave\n" +
-			"after the backup was made are never taken for the restored gateway's. Tamper evidence is copied;\n" +
-			"keys and tokens are not.\n\n" +
+			"after the backup was made are never taken for the restored gateway's. Tamper evidence is copied,\n" +
+			"and so are the cursors of destinations, as they were when the backup began: what was delivered\n" +
+			"since is delivered again. Keys and tokens are not.\n\n" +
 			"With -o json one object {\"copied_chunks\",\"kept_chunks\",\"copied_bytes\", …} with what\n" +
 			"`daybook store stat` prints about the backup; before it {\"damage\":{…}} for each damage in it.",
 		Example: "  daybook store backup --data ./daybook-data --to /mnt/backup/daybook\n" +
@@ -44,10 +47,17 @@ func (a *app) storeBackup(to string) error {
 	if err != nil {
 		return err
 	}
+	cursors, err := deliver.TakeCursors(c.Data)
+	if err != nil {
+		return fmt.Errorf("%w\nmove the file away to back up without it: the destination then begins where from: says", err)
+	}
 	damaged := damageList{app: a}
 	result, err := journal.Backup(c.Data, to, journal.CopyOptions{Found: damaged.add, Progress: a.progress("copied")})
 	if covered && (err == nil || damaged.places > 0) { // a damaged journal is copied too
 		err = errors.Join(err, tree.CopyTo(to))
+	}
+	if err == nil || damaged.places > 0 {
+		err = errors.Join(err, cursors.CopyTo(to))
 	}
 	if err := cmp.Or(err, damaged.err); err != nil {
 		return err
