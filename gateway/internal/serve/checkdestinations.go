@@ -60,7 +60,7 @@ func checkDelivery(c Config, from Origins) []Finding {
 	for i := range c.Destinations {
 		d := &c.Destinations[i]
 		found := Finding{destinationsKey + "." + d.Name, true, c.delivery(d) + c.beginning(d)}
-		if s, err := openSink(context.Background(), d, from, unheard()); err != nil {
+		if s, err := openSink(context.Background(), d, from); err != nil {
 			found.OK, found.Detail = false, err.Error()
 		} else {
 			_ = s.Close(context.Background()) // nothing was written
@@ -68,11 +68,6 @@ func checkDelivery(c Config, from Origins) []Finding {
 		findings = append(findings, found)
 	}
 	return findings
-}
-
-// unheard is the opening of a sink that is opened to be looked at.
-func unheard() opening {
-	return opening{instance: hostName(), truncated: func(string, string, int) {}}
 }
 
 // beginning says with how many events a destination begins that has no cursor.
@@ -108,7 +103,7 @@ func CheckDestinations(ctx context.Context, c Config, from Origins, test bool) [
 	for i := range c.Destinations {
 		d := &c.Destinations[i]
 		found := Finding{Check: destinationsKey + "." + d.Name}
-		if o, err := openDestination(ctx, d, from, unheard()); err != nil {
+		if o, err := openDestination(ctx, d, from); err != nil {
 			found.Detail = err.Error()
 		} else {
 			found.Detail, found.OK = o.ask(ctx, test)

@@ -12,7 +12,8 @@ import (
 // deliveryStats shows the state of delivery at each scrape. The counts are those
 // of the cursors: they survive a restart.
 type deliveryStats struct {
-	status func() []deliver.Status
+	status       func() []deliver.Status
+	destinations []*opened
 }
 
 var (
@@ -24,6 +25,8 @@ var (
 		"How long ago the oldest event was received that a destination is not done with.", []string{"destination"}, nil)
 	destinationOpen = prometheus.NewDesc("daybook_destination_breaker_open",
 		"1 while a destination fails and only probes are sent to it.", []string{"destination"}, nil)
+	destinationTruncated = prometheus.NewDesc("daybook_destination_truncated_total",
+		"Values cut because the destination takes no longer ones.", []string{"destination"}, nil)
 	destinationMisconfigured = prometheus.NewDesc("daybook_destination_misconfigured",
 		"1 while a destination takes nothing until a person acts.", []string{"destination"}, nil)
 )
@@ -37,7 +40,7 @@ func imbalance(l *ledger.Ledger) prometheus.Collector {
 
 // Describe implements [prometheus.Collector].
 func (s deliveryStats) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{destinationEvents, destinationQueued, destinationLag, destinationOpen, destinationMisconfigured} {
+	for _, d := range []*prometheus.Desc{destinationEvents, destinationQueued, destinationLag, destinationOpen, destinationMisconfigured, destinationTruncated} {
 		to <- d
 	}
 }
@@ -58,5 +61,10 @@ func (s deliveryStats) Collect(to chan<- prometheus.Metric) {
 		gauge(destinationLag, d.Lag(now).Seconds())
 		gauge(destinationOpen, oneIf(d.State == deliver.StateOpen || d.State == deliver.StateRetrying))
 		gauge(destinationMisconfigured, oneIf(d.State == deliver.StateMisconfigured))
+	}
+	for _, d := range s.destinations {
+		if cutter, cuts := d.sink.(interface{ Truncated() uint64 }); cuts {
+			to <- prometheus.MustNewConstMetric(destinationTruncated, prometheus.CounterValue, float64(cutter.Truncated()), d.Name)
+		}
 	}
 }

@@ -22,10 +22,10 @@ type opened struct {
 
 // openDestinations opens the sinks of all destinations. It contacts nobody, but
 // for destinations with migrate: true. After an error none is left open.
-func openDestinations(ctx context.Context, c Config, from Origins, o opening) ([]*opened, error) {
+func openDestinations(ctx context.Context, c Config, from Origins) ([]*opened, error) {
 	var all []*opened
 	for i := range c.Destinations {
-		d, err := openDestination(ctx, &c.Destinations[i], from, o)
+		d, err := openDestination(ctx, &c.Destinations[i], from)
 		if err != nil {
 			return nil, errors.Join(err, closeDestinations(ctx, all))
 		}
@@ -34,21 +34,21 @@ func openDestinations(ctx context.Context, c Config, from Origins, o opening) ([
 	return all, nil
 }
 
-func openDestination(ctx context.Context, d *Destination, from Origins, o opening) (*opened, error) {
+func openDestination(ctx context.Context, d *Destination, from Origins) (*opened, error) {
 	meaning, err := compile(d)
 	if err != nil {
 		return nil, placed(err, d, from)
 	}
-	s, err := openSink(ctx, d, from, o)
+	s, err := openSink(ctx, d, from)
 	if err != nil {
 		return nil, err
 	}
 	return &opened{Destination: *d, compiled: meaning, sink: s}, nil
 }
 
-func openSink(ctx context.Context, d *Destination, from Origins, o opening) (daybook.Sink, error) {
+func openSink(ctx context.Context, d *Destination, from Origins) (daybook.Sink, error) {
 	k, _ := kindNamed(d.Type) // the configuration was refused otherwise
-	s, err := k.open(ctx, d, o)
+	s, err := k.open(ctx, d)
 	if err != nil {
 		return nil, placed(err, d, from)
 	}

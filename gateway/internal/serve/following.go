@@ -59,7 +59,7 @@ func (g *Gateway) openFollowing(ctx context.Context) (err error) {
 		Store: g.journal, Instance: g.config.Instance, Destinations: f.accounts,
 		Failed: func(err error) { g.log.Error("the ledger cannot be kept", "err", err) },
 	})
-	g.metrics.registry.MustRegister(imbalance(f.ledger), deliveryStats{status: f.engine.Status})
+	g.metrics.registry.MustRegister(imbalance(f.ledger), deliveryStats{status: f.engine.Status, destinations: g.destinations})
 	g.follow = f
 	return nil
 }

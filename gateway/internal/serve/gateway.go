@@ -98,8 +98,7 @@ func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
 // open opens the parts in order. After an error, release closes those that are
 // open.
 func (g *Gateway) open(ctx context.Context, o Options) (err error) {
-	own := opening{instance: g.config.Instance, truncated: g.metrics.countTruncated}
-	if g.destinations, err = openDestinations(ctx, g.config, o.From, own); err != nil {
+	if g.destinations, err = openDestinations(ctx, g.config, o.From); err != nil {
 		return err
 	}
 	g.migrate(ctx)

@@ -16,16 +16,10 @@ type kind struct {
 	// open returns the sink. It does not wait for the other side: a gateway
 	// starts while its destinations are down. An error is a mistake in the
 	// configuration; its Field is the key at fault.
-	open func(ctx context.Context, d *Destination, o opening) (daybook.Sink, error)
+	open func(ctx context.Context, d *Destination) (daybook.Sink, error)
 
 	confirms bool // its nil means that events are kept there: it can be the store
 	obeys    bool // leaves out the events whose callers asked not to forward them
-}
-
-// opening is what kinds need besides the keys.
-type opening struct {
-	instance  string                                      // name of this gateway
-	truncated func(destination, field string, values int) // is told of what had to be cut to fit; never nil
 }
 
 // keys are those that a destination of this kind can have.
@@ -33,7 +27,7 @@ func (k kind) keys() keyTable { return slices.Concat(commonKeys(), optionKeys(k.
 
 // kinds lists the types of destinations, in the order of their words.
 func kinds() []kind {
-	return []kind{postgresKind(), spannerKind(), webhookKind()}
+	return []kind{daybookKind(), kafkaKind(), natsKind(), postgresKind(), pubsubKind(), spannerKind(), statsigKind(), webhookKind()}
 }
 
 func kindNamed(word string) (kind, bool) {

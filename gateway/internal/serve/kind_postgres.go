@@ -18,7 +18,7 @@ func postgresKind() kind {
 	return kind{
 		word: "postgres", confirms: true,
 		options: func() any { return new(postgresOptions) },
-		open: func(ctx context.Context, d *Destination, _ opening) (daybook.Sink, error) {
+		open: func(ctx context.Context, d *Destination) (daybook.Sink, error) {
 			o := d.Options.(*postgresOptions)
 			return postgres.Open(ctx, postgres.Config{
 				DSN: string(o.URL), Table: o.Table, MaxConns: o.Connections, Timeout: d.Timeout,

@@ -19,7 +19,7 @@ func spannerKind() kind {
 	return kind{
 		word: "spanner", confirms: true,
 		options: func() any { return new(spannerOptions) },
-		open: func(ctx context.Context, d *Destination, _ opening) (daybook.Sink, error) {
+		open: func(ctx context.Context, d *Destination) (daybook.Sink, error) {
 			o := d.Options.(*spannerOptions)
 			return spanner.Open(ctx, spanner.Config{
 				Database: o.Database, Table: o.Table, Indexes: o.Indexes, Emulator: o.Emulator, Timeout: d.Timeout,

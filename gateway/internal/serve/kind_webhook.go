@@ -24,7 +24,7 @@ func webhookKind() kind {
 	return kind{
 		word:    "webhook",
 		options: func() any { return new(webhookOptions) },
-		open: func(_ context.Context, d *Destination, _ opening) (daybook.Sink, error) {
+		open: func(_ context.Context, d *Destination) (daybook.Sink, error) {
 			o := d.Options.(*webhookOptions)
 			header, err := o.header()
 			if err != nil {

@@ -29,7 +29,6 @@ type metrics struct {
 	skewed   *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	writes   *prometheus.HistogramVec
-	cut      *prometheus.CounterVec
 	appends  prometheus.Histogram
 	syncs    prometheus.Histogram
 	groups   prometheus.Histogram
@@ -66,9 +65,6 @@ func newMetrics(b Build) *metrics {
 		writes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "daybook_destination_write_seconds", Help: "Time of one write to a destination.", Buckets: secondBuckets,
 		}, []string{"destination"}),
-		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_destination_truncated_total", Help: "Values cut because a destination takes no longer ones.",
-		}, []string{"destination", "field"}),
 		skewed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_event_time_skewed_total",
 			Help: "Events stored whose time is more than 24 hours after they were received, or 30 days before.",
@@ -88,7 +84,7 @@ func newMetrics(b Build) *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.attempts, m.writes, m.cut, m.appends, m.syncs, m.groups, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.attempts, m.writes, m.appends, m.syncs, m.groups, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -142,11 +138,6 @@ func (m *metrics) countAttempt(destination string, _ int, class attempt.Class, t
 // countForward is told what came of an attempt that a caller waited for.
 func (m *metrics) countForward(destination string, err error) {
 	m.attempts.WithLabelValues(destination, attempt.ClassOf(err).String()).Inc()
-}
-
-// countTruncated is told of values that did not fit a destination.
-func (m *metrics) countTruncated(destination, field string, n int) {
-	m.cut.WithLabelValues(destination, field).Add(float64(n))
 }
 
 // countSkewed is told of events whose time is far from the clock.
