@@ -44,7 +44,7 @@ func TestADestinationIsReadOrRefusedWithThePlace(t *testing.T) {
 }
 
 // words are the types there are.
-const words = "postgres, spanner, webhook"
+const words = "daybook, kafka, nats, postgres, pubsub, spanner, statsig, webhook"
 
 func TestADestinationHasItsDefaults(t *testing.T) {
 	c, from, err := load("destinations: {book: {type: postgres, url: 'postgres://ann:secret@db/x', batch: {events: 7}}}\n", nil, nil)
@@ -80,6 +80,7 @@ func TestDestinationsThatCannotWorkAreRefused(t *testing.T) {
 	}{
 		"a destination as the store":         {"store: book\ndestinations:\n" + book, ""},
 		"a store that is none":               {"store: spanner\n", `store: "spanner" (daybook.yaml:1:8) is neither journal nor the name of a destination: add destinations.spanner, or leave store out`},
+		"a store that cannot confirm":        {"store: hook\ndestinations:\n  hook: {type: webhook, url: 'https://example.com'}\n", "store: hook is of type webhook, which does not keep events"},
 		"a store that wants some":            {"store: book\ndestinations:\n  book: {type: postgres, url: 'postgres://db/x', where: 'true'}\n", "book is the store, so where, send and wait"},
 		"a neighbour of the store":           {"store: book\ndestinations:\n" + book + hook, "destinations.hook (daybook.yaml:4:3): with store: book nothing is kept from which events could be delivered later: add wait: true to it, or store: journal"},
 		"one that waits":                     {"store: book\ndestinations:\n" + book + "  hook: {type: postgres, url: 'postgres://db/y', wait: true}\n", ""},
@@ -120,7 +121,7 @@ func TestTheDocumentNamesEveryKey(t *testing.T) {
 		}
 		section, _, _ = strings.Cut(section, "\n## ")
 		for _, k := range keys {
-			if !strings.Contains(section, "| `"+k.Name+"` |") {
+			if !strings.Contains(section, "`"+k.Name+"`") {
 				t.Errorf("%s: %s is not named", kind, k.Name)
 			}
 		}

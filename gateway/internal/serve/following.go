@@ -11,6 +11,7 @@ import (
 	"daybook.dev/gateway/internal/deliver"
 	"daybook.dev/gateway/internal/ledger"
 	"daybook.dev/gateway/internal/operations"
+	"daybook.dev/gateway/internal/query"
 	"daybook.dev/gateway/internal/replay"
 	"daybook.dev/gateway/internal/rule"
 	"daybook.dev/gateway/internal/store"
@@ -24,6 +25,7 @@ type following struct {
 	letters *deadletter.Index
 	replays *replay.Replayer
 	ledger  *ledger.Ledger
+	tracer  *query.Tracer
 
 	running sync.WaitGroup
 	end     context.CancelFunc
@@ -59,6 +61,10 @@ func (g *Gateway) openFollowing(ctx context.Context) (err error) {
 		Store: g.journal, Instance: g.config.Instance, Destinations: f.accounts,
 		Failed: func(err error) { g.log.Error("the ledger cannot be kept", "err", err) },
 	})
+	f.tracer = &query.Tracer{
+		Events: g.journal, Durability: g.journal.Durability(), Scopes: f.ledger.Callers,
+		Deliveries: steps{follow: f, names: g.destinationNames()}, Unstored: &query.Unstored{},
+	}
 	g.metrics.registry.MustRegister(imbalance(f.ledger), deliveryStats{status: f.engine.Status, destinations: g.destinations})
 	g.follow = f
 	return nil
@@ -135,6 +141,7 @@ func (f *following) observe(b accept.Batch, outcomes []daybook.Outcome) {
 		return
 	}
 	f.ledger.Observe(b.Caller.Name, outcomes)
+	f.tracer.Unstored.Observe(b.Caller.Name, b.Protocol, outcomes)
 }
 
 // routes adds what the operations listener shows of it.
@@ -143,6 +150,7 @@ func (f *following) routes(o *operations.Options) {
 		return
 	}
 	o.DeadLetters, o.Replays = f.letters, f.replays
+	o.Ledger, o.Traces = f.ledger, f.tracer
 }
 
 // compileWhere makes a function of an expression.
