@@ -229,7 +229,7 @@ func TestWhatIsPrintedLoadsAsTheSameConfiguration(t *testing.T) {
 }
 
 func TestEveryExampleLoadsAndHasNoProblems(t *testing.T) {
-	env := map[string]string{"DAYBOOK_OPERATIONS_TOKEN": "t", "PORT": "8080"}
+	env := map[string]string{"DAYBOOK_OPERATIONS_TOKEN": "t", "STATSIG_SERVER_KEY": "secret-k", "PORT": "8080"}
 	if len(serve.Examples()) != 3 {
 		t.Errorf("examples: %v", serve.Examples())
 	}
