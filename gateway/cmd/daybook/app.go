@@ -107,13 +107,21 @@ func (a *app) config() (serve.Config, serve.Origins, error) {
 	return serve.Load(serve.Inputs{File: a.file, Flags: a.given, Env: a.env})
 }
 
+// place is the configuration as far as it says where the gateway and its data
+// are. The destinations are passed over: whoever asks a gateway need not have its
+// secrets.
+func (a *app) place() (serve.Config, error) {
+	c, _, err := serve.Load(serve.Inputs{File: a.file, Flags: a.given, Env: a.env, NoDestinations: true})
+	return c, err
+}
+
 // gatewayURL is where events are sent: --gateway, DAYBOOK_GATEWAY, or the
 // ingest address of the configuration.
 func (a *app) gatewayURL() (string, error) {
 	if url := cmp.Or(a.gateway, a.getenv("DAYBOOK_GATEWAY")); url != "" {
 		return strings.TrimRight(url, "/"), nil
 	}
-	c, _, err := a.config()
+	c, err := a.place()
 	return c.Ingest.Listen.URL(), err
 }
 
@@ -123,7 +131,7 @@ func (a *app) gatewayKey() string { return cmp.Or(a.key, a.getenv("DAYBOOK_KEY")
 // operationsURL is where tail and the other reading commands ask, and the
 // token to show there. Routes such as /v1/tail follow the URL.
 func (a *app) operationsURL() (url, token string, err error) {
-	c, _, err := a.config()
+	c, err := a.place()
 	if err != nil {
 		return "", "", err
 	}

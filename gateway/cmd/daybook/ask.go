@@ -29,7 +29,7 @@ type asker struct {
 // asker returns who asks for a command. Where no token is configured it shows
 // the one that the gateway made in the data directory, but only to this machine.
 func (a *app) asker() (asker, error) {
-	c, _, err := a.config()
+	c, err := a.place()
 	if err != nil {
 		return asker{}, err
 	}

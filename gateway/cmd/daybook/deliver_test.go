@@ -99,7 +99,9 @@ func TestEveryAcknowledgedEventReachesEveryDestination(t *testing.T) {
 	hook.down.Store(false)
 
 	until(t, "both hold every event", func() bool { return count(t, database) == events && hook.ids() == events })
-	until(t, "the ledger is at rest", func() bool { return len(ledgerRows(t, dir, gateway)["hook"]) > 0 && ledgerRows(t, dir, gateway)["hook"]["queued"] == 0.0 })
+	until(t, "the ledger is at rest", func() bool {
+		return len(ledgerRows(t, dir, gateway)["hook"]) > 0 && ledgerRows(t, dir, gateway)["hook"]["queued"] == 0.0
+	})
 	rows := ledgerRows(t, dir, gateway)
 	for _, name := range []string{"book", "hook"} {
 		if rows[name]["stored"] != float64(events) || rows[name]["delivered"] != float64(events) {

@@ -39,7 +39,7 @@ func newStoreStat(a *app) *cobra.Command {
 		Example: "  daybook store stat --data ./daybook-data",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			c, _, err := a.config()
+			c, err := a.place()
 			if err != nil {
 				return err
 			}

@@ -38,7 +38,7 @@ func newStoreBackup(a *app) *cobra.Command {
 }
 
 func (a *app) storeBackup(to string) error {
-	c, _, err := a.config()
+	c, err := a.place()
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func newStoreDump(a *app) *cobra.Command {
 		Example: "  daybook store dump --data ./copy | daybook send -",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			c, _, err := a.config()
+			c, err := a.place()
 			if err != nil {
 				return err
 			}

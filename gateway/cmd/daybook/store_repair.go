@@ -41,7 +41,7 @@ func (a *app) targetFlag(cmd *cobra.Command, to *string) {
 }
 
 func (a *app) storeRepair(to string) error {
-	c, _, err := a.config()
+	c, err := a.place()
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func newStoreUpgrade(a *app) *cobra.Command {
 }
 
 func (a *app) storeUpgrade() error {
-	c, _, err := a.config()
+	c, err := a.place()
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (a *app) storeVerify(o evidenceOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	c, _, err := a.config()
+	c, err := a.place()
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ func (g *Gateway) openDirect() {
 	o := direct.Options{
 		Name: d.Name, Sink: d.sink, Check: couldTake(d.sink),
 		MaxEvents: d.Batch.Events, MaxBytes: int(d.Batch.Bytes), Writes: d.Concurrency, Within: d.Timeout,
+		Observe: g.metrics.observeDirect(),
 	}
 	if letters := g.destination(g.config.DeadLetters); letters != nil {
 		o.DeadLetters = letters.sink

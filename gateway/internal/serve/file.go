@@ -32,8 +32,9 @@ type fileContent struct {
 }
 
 // parseFile reads a YAML file. It knows only mappings of plain values: that is
-// all a configuration needs, and each value then has one place.
-func parseFile(name string, text []byte, expand expander) (fileContent, error) {
+// all a configuration needs, and each value then has one place. Destinations may
+// be passed over.
+func parseFile(name string, text []byte, expand expander, destinations bool) (fileContent, error) {
 	if len(text) > maxFileBytes {
 		return fileContent{}, fmt.Errorf("%s: is larger than 64 KiB, which is no configuration", name)
 	}
@@ -41,7 +42,7 @@ func parseFile(name string, text []byte, expand expander) (fileContent, error) {
 	if err != nil {
 		return fileContent{}, syntaxError(name, err)
 	}
-	r := fileReader{name: name, expand: expand, keys: Keys(), values: map[string]fileValue{}}
+	r := fileReader{name: name, expand: expand, keys: Keys(), values: map[string]fileValue{}, passOver: !destinations}
 	if len(file.Docs) > 1 {
 		return fileContent{}, fmt.Errorf("%s: holds %d documents, must be one", name, len(file.Docs))
 	}
@@ -67,6 +68,8 @@ type fileReader struct {
 	expand expander
 	keys   keyTable
 	below  string // what problems put before a key, such as "destinations.hook."
+
+	passOver bool // the destinations
 
 	values       map[string]fileValue
 	destinations []fileDestination
@@ -101,7 +104,9 @@ func (r *fileReader) entry(prefix string, entry *ast.MappingValueNode) {
 	case r.keys.isSection(key):
 		r.section(key+".", entry.Value)
 	case r.below == "" && key == destinationsKey:
-		r.readDestinations(entry.Value)
+		if !r.passOver {
+			r.readDestinations(entry.Value)
+		}
 	case r.below == "" && slices.Contains(later, key):
 		r.problem(entry.Key, "%s: not available in this version", key)
 	default:

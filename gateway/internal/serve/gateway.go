@@ -101,6 +101,11 @@ func (g *Gateway) open(ctx context.Context, o Options) (err error) {
 	if g.destinations, err = openDestinations(ctx, g.config, o.From); err != nil {
 		return err
 	}
+	for _, d := range g.destinations {
+		if d.match != nil {
+			d.match.Failed = g.metrics.countUnclear(d.Name)
+		}
+	}
 	g.migrate(ctx)
 	if err := g.openStore(ctx, o.Ephemeral); err != nil {
 		return err

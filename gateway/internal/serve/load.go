@@ -23,6 +23,10 @@ type Inputs struct {
 	// counts as not set.
 	Env func(name string) (value string, ok bool)
 
+	// NoDestinations passes over the destinations in the file, for whoever only
+	// wants to find the gateway: their secrets are the gateway's own.
+	NoDestinations bool
+
 	// ReadFile reads the configuration file and ${file:…}. Nil = os.ReadFile.
 	ReadFile func(path string) ([]byte, error)
 }
@@ -113,7 +117,7 @@ func (in Inputs) file() (fileContent, error) {
 	if err != nil {
 		return fileContent{}, fmt.Errorf("configuration: %w", err)
 	}
-	return parseFile(path, text, expander{env: in.env, readFile: in.readFile})
+	return parseFile(path, text, expander{env: in.env, readFile: in.readFile}, !in.NoDestinations)
 }
 
 func (in Inputs) readFile(path string) ([]byte, error) {

@@ -13,6 +13,8 @@ import (
 	"daybook.dev/gateway/internal/admit"
 	"daybook.dev/gateway/internal/attempt"
 	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/rule"
+	"daybook.dev/gateway/internal/store/direct"
 	"daybook.dev/gateway/internal/store/journal"
 )
 
@@ -29,6 +31,7 @@ type metrics struct {
 	skewed   *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	writes   *prometheus.HistogramVec
+	unclear  *prometheus.CounterVec
 	appends  prometheus.Histogram
 	syncs    prometheus.Histogram
 	groups   prometheus.Histogram
@@ -69,6 +72,9 @@ func newMetrics(b Build) *metrics {
 			Name: "daybook_event_time_skewed_total",
 			Help: "Events stored whose time is more than 24 hours after they were received, or 30 days before.",
 		}, []string{"caller", "direction"}),
+		unclear: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_destination_where_failures_total", Help: "Events about which where could not be decided; they count as no match.",
+		}, []string{"destination", "reason"}),
 		appends: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "daybook_store_append_seconds", Help: "Time of an append, waiting and sync included.", Buckets: secondBuckets,
 		}),
@@ -84,7 +90,7 @@ func newMetrics(b Build) *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.attempts, m.writes, m.appends, m.syncs, m.groups, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -133,6 +139,20 @@ func (m *metrics) countClientDrops(caller, reason string, events uint64) {
 func (m *metrics) countAttempt(destination string, _ int, class attempt.Class, took time.Duration) {
 	m.attempts.WithLabelValues(destination, class.String()).Inc()
 	m.writes.WithLabelValues(destination).Observe(took.Seconds())
+}
+
+// countUnclear is told of events that a destination's where says nothing about.
+func (m *metrics) countUnclear(destination string) func(rule.Failure) {
+	return func(f rule.Failure) { m.unclear.WithLabelValues(destination, string(f)).Inc() }
+}
+
+// observeDirect is what a destination that is the store reports to.
+func (m *metrics) observeDirect() direct.Observer {
+	return direct.Observer{
+		Append: func(d time.Duration) { m.appends.Observe(d.Seconds()) },
+		Write:  func(d time.Duration) { m.syncs.Observe(d.Seconds()) },
+		Group:  func(events int) { m.groups.Observe(float64(events)) },
+	}
 }
 
 // countForward is told what came of an attempt that a caller waited for.

@@ -26,7 +26,10 @@ func (s steps) Steps(at store.Position, r *store.Record) []query.Step {
 	letters, err := s.follow.letters.List(ctx, deadletter.Filter{Positions: []store.Position{at}})
 	var all []query.Step
 	for _, name := range s.names {
-		step := s.step(name, at, r)
+		step, tells := s.step(name, at, r)
+		if !tells {
+			continue
+		}
 		for i := range letters.Entries {
 			if e := &letters.Entries[i]; e.Destination == name {
 				step.Outcome, step.Attempt, step.Reason, step.Detail = query.OutcomeDead, e.Attempts, e.Reason, e.Message
@@ -40,23 +43,24 @@ func (s steps) Steps(at store.Position, r *store.Record) []query.Step {
 	return all
 }
 
-// step is what the destination's lane knows.
-func (s steps) step(name string, at store.Position, r *store.Record) query.Step {
-	step := query.Step{Step: query.StepDelivery, Destination: name}
+// step is what the destination's lane knows. It has nothing to tell while the
+// caller waits: what the destination says then is a record of its own.
+func (s steps) step(name string, at store.Position, r *store.Record) (step query.Step, tells bool) {
+	step = query.Step{Step: query.StepDelivery, Destination: name}
 	p, followed := s.follow.engine.Progress(name, at)
 	switch {
-	case !followed:
-		step.Outcome, step.Detail = query.OutcomeFiltered, "the destination began behind it"
-	case p.Finished && !s.follow.engine.Wants(name, r):
+	case !s.follow.engine.Wants(name, r):
 		step.Outcome = query.OutcomeFiltered
+	case !followed:
+		step.Outcome, step.Detail = query.OutcomeFiltered, "the destination began behind this event"
+	case p.Awaited:
+		return step, false
 	case p.Finished:
 		step.Outcome = query.OutcomeDelivered
-	case p.Awaited:
-		step.Outcome, step.Detail = query.OutcomeSending, "its caller waits for it"
 	case p.InFlight || p.Attempts > 0:
 		step.Outcome, step.Attempt, step.Reason = query.OutcomeSending, p.Attempts, p.Reason
 	default:
 		step.Outcome = query.OutcomeQueued
 	}
-	return step
+	return step, true
 }
