@@ -5,11 +5,9 @@ package spannertest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -51,18 +49,6 @@ type Fake struct {
 type fault struct {
 	call string // "" = any
 	err  error
-}
-
-type table struct {
-	columns []field
-	key     string
-	rows    map[string]map[string]*structpb.Value
-	order   []string
-}
-
-type field struct {
-	name, kind       string
-	required, commit bool
 }
 
 // StartFake starts a fake and stops it when the test is over.
@@ -206,81 +192,6 @@ func (f *Fake) Commit(_ context.Context, r *spannerpb.CommitRequest) (*spannerpb
 	return &spannerpb.CommitResponse{CommitTimestamp: timestamppb.New(now)}, nil
 }
 
-// An insertion is rows on their way into a table.
-type insertion struct {
-	*table
-
-	rows  map[string]map[string]*structpb.Value
-	order []string
-}
-
-func (t *table) stage(w *spannerpb.Mutation_Write, now time.Time) (insertion, error) {
-	into := insertion{table: t, rows: map[string]map[string]*structpb.Value{}}
-	for _, values := range w.Values {
-		row, err := t.row(w.Table, w.Columns, values.Values, now)
-		if err != nil {
-			return into, err
-		}
-		key := row[t.key].GetStringValue()
-		if t.rows[key] != nil || into.rows[key] != nil {
-			return into, status.Errorf(codes.AlreadyExists, "Table %s: Row {String(%q)} already exists.", w.Table, key)
-		}
-		into.rows[key] = row
-		into.order = append(into.order, key)
-	}
-	return into, nil
-}
-
-// row returns a row of the table, with the commit's timestamp filled in.
-func (t *table) row(name string, columns []string, values []*structpb.Value, now time.Time) (map[string]*structpb.Value, error) {
-	row := map[string]*structpb.Value{}
-	for i, column := range columns {
-		at := slices.IndexFunc(t.columns, func(f field) bool { return f.name == column })
-		if at < 0 {
-			return nil, status.Errorf(codes.NotFound, "Column not found in table %s: %s", name, column)
-		}
-		value := values[i]
-		if t.columns[at].commit && value.GetStringValue() == "spanner.commit_timestamp()" {
-			value = structpb.NewStringValue(now.UTC().Format(time.RFC3339Nano))
-		}
-		if err := t.columns[at].check(value); err != nil {
-			return nil, err
-		}
-		row[column] = value
-	}
-	for _, f := range t.columns {
-		if f.required && row[f.name].GetKind() == nil {
-			return nil, status.Errorf(codes.FailedPrecondition, "A new row in table %s does not specify a non-null value for NOT NULL column: %s", name, f.name)
-		}
-	}
-	return row, nil
-}
-
-// check refuses what a column does not hold, quoting it as Spanner does.
-func (f field) check(v *structpb.Value) error {
-	if _, null := v.Kind.(*structpb.Value_NullValue); null {
-		if f.required {
-			return status.Errorf(codes.FailedPrecondition, "Cannot specify a null value for column: %s", f.name)
-		}
-		return nil
-	}
-	text := v.GetStringValue()
-	good := true
-	switch f.kind {
-	case "JSON":
-		good = json.Valid([]byte(text))
-	case "TIMESTAMP":
-		_, err := time.Parse(time.RFC3339Nano, text)
-		good = err == nil
-	case "STRING(36)":
-		good = len(text) <= 36
-	}
-	if !good {
-		return status.Errorf(codes.FailedPrecondition, "Could not parse %s as a %s", text, f.kind)
-	}
-	return nil
-}
-
 // Read reads rows by their keys, or all.
 func (f *Fake) Read(_ context.Context, r *spannerpb.ReadRequest) (*spannerpb.ResultSet, error) {
 	f.mu.Lock()
@@ -353,11 +264,6 @@ func (f *Fake) ExecuteSql( //nolint:revive,staticcheck // the name is the servic
 	}
 	return result, nil
 }
-
-var (
-	create     = regexp.MustCompile("^CREATE TABLE `?(\\w+)`? \\(([^;]*)\\) PRIMARY KEY \\((\\w+)\\)$")
-	definition = regexp.MustCompile(`(?m)^\s*(\w+) (\w+(?:\(\w+\))?)( NOT NULL)?( OPTIONS \(allow_commit_timestamp ?= ?true\))?,$`)
-)
 
 // UpdateDatabaseDdl makes tables, whose columns stand on lines of their own.
 func (f *Fake) UpdateDatabaseDdl(_ context.Context, r *databasepb.UpdateDatabaseDdlRequest) (*longrunningpb.Operation, error) {
