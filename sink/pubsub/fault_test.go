@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -157,19 +156,25 @@ func TestNoMoreRequestsThanAllowedAreUnderWay(t *testing.T) {
 	srv := start(t)
 	s := srv.open(t, func(c *pubsub.Config) { c.MaxRequests, c.OrderingKey = 3, pubsub.OrderingActor })
 	var now, most atomic.Int32
-	var once sync.Once
-	full := make(chan struct{})
+	three, more := make(chan struct{}, 200), make(chan struct{})
 	srv.answerWith(func(context.Context, *pubsubpb.PublishRequest) (*pubsubpb.PublishResponse, error) {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
 		if n == 3 {
-			once.Do(func() { close(full) })
+			three <- struct{}{}
 		}
-		<-full // the first wait until there are as many as are allowed
+		<-more
 		return nil, nil
 	})
+	go func() {
+		<-three
+		for range 10 { // whatever was sent before these questions has come before they are answered
+			_, _ = s.Missing(t.Context())
+		}
+		close(more)
+	}()
 	some := events(200)
 	for i := range some {
 		some[i].Actor = some[i].ID
