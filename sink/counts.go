@@ -1,7 +1,8 @@
 package sink
 
 // Counts says what became of the events handed to a sink since it was opened:
-// Delivered + Failed is the number of events of all Writes that have returned.
+// Delivered + Failed is the number of events of all Writes that have returned,
+// but for those that were over before they began, by their context or by Close.
 type Counts struct {
 	// Delivered events were acknowledged while their Write waited.
 	Delivered uint64

@@ -99,7 +99,8 @@ func headers(m sink.Message) []kgo.RecordHeader {
 	return headers
 }
 
-// wireSize is at least what a batch of this record takes before compression.
+// wireSize returns no less than a batch of this record alone takes before
+// compression, and some bytes more at most.
 func wireSize(r *kgo.Record) int {
 	const batch, field = 61 + 1 + 5, 5 // a batch's header and a record's smallest parts; the longest length
 	n := batch + 5*field + len(r.Key) + len(r.Value)
