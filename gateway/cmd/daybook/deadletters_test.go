@@ -180,8 +180,8 @@ func TestDeadLettersAreRetried(t *testing.T) {
 		return &daybook.Error{Code: daybook.Denied, Reason: "no_right", Message: "no right"}
 	})
 	o.runs("deadletters retry --all -o json", 1, ""+
-		`{"position":3,"destination":"kafka","event_id":"e1","result":"failed","code":"denied","reason":"no_right","message":"no right"}`+"\n"+
 		`{"position":5,"destination":"kafka","event_id":"e2","result":"failed","code":"denied","reason":"no_right","message":"no right"}`+"\n"+
+		`{"position":3,"destination":"kafka","event_id":"e1","result":"failed","code":"denied","reason":"no_right","message":"no right"}`+"\n"+
 		`{"results":{"failed":2}}`+"\n", "")
 	o.say(nil)
 	o.runs("deadletters retry --destination kafka", 0, "2 delivered\n", "")

@@ -325,3 +325,26 @@ func TestWhatCouldNotBeNotedIsStillListed(t *testing.T) {
 		t.Errorf("%d are open, want 150", n)
 	}
 }
+
+func TestLargeEventsAreRetriedAFewAtATime(t *testing.T) {
+	r := newRoom(t)
+	large := fmt.Appendf(nil, `{"a":"%01000000d"}`, 1)
+	for i := range 12 {
+		e := event(fmt.Sprint("e", i))
+		e.Event.Metadata = large
+		about := refused(fmt.Sprint("e", i), "kafka", r.append(e)[0])
+		if about.Event.Metadata = large; i%2 == 0 {
+			about = withoutEvent(about) // its event is elsewhere
+		}
+		r.append(about)
+	}
+	r.retry(everything, map[deadletter.Result]int{deadletter.Delivered: 12})
+	if r.sink.calls < 2 {
+		t.Errorf("12 MB were handed over in %d call", r.sink.calls)
+	}
+	ids := r.sink.ids()
+	slices.Sort(ids)
+	if len(slices.Compact(ids)) != 12 {
+		t.Errorf("delivered were %v", r.sink.ids())
+	}
+}

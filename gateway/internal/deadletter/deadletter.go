@@ -35,6 +35,7 @@ import (
 // A Source is the store that the records are in.
 type Source interface {
 	store.Selector
+	store.Picker
 	Append(ctx context.Context, records []store.Record) ([]store.Receipt, error)
 }
 

@@ -117,6 +117,17 @@ func TestAnEntryHasTheSmallFields(t *testing.T) {
 	}
 }
 
+func TestANameThatANewerRecordLeavesOutIsNotForgotten(t *testing.T) {
+	r := newRoom(t)
+	r.append(refused("a", "kafka", 901))
+	again := refused("a", "kafka", 901)
+	again.Event = daybook.Event{ID: "a"}
+	r.append(again)
+	if e := r.list(deadletter.Filter{}).Entries[0]; e.EventName != "login" || e.Record != 2 {
+		t.Errorf("entry %+v", e)
+	}
+}
+
 func TestAFilterMeansWhatHoldsInEveryPart(t *testing.T) {
 	r := newRoom(t)
 	a, b := r.event("a"), r.event("b") // 1, 2

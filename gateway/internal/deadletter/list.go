@@ -92,46 +92,12 @@ func (x *Index) Show(ctx context.Context, position store.Position, destination s
 		return nil, err
 	}
 	var found []Letter
-	for _, e := range list.Entries {
-		l, err := x.letter(ctx, e)
+	for left := list.Entries; len(left) > 0; {
+		letters, rest, err := x.events(ctx, left)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, l)
+		found, left = append(found, letters...), rest
 	}
 	return found, nil
-}
-
-// letter reads the event of a dead letter, and the whole message.
-func (x *Index) letter(ctx context.Context, e Entry) (Letter, error) {
-	l := Letter{Entry: e}
-	record, err := x.read(ctx, e.Record)
-	if err != nil || record == nil {
-		return l, err
-	}
-	if record.Refusal != nil {
-		l.Message = record.Refusal.Message
-	}
-	if record.Kind == store.KindRefused && (e.Destination == "" || hasPayload(record)) {
-		l.Event = record
-		return l, nil
-	}
-	event, err := x.read(ctx, e.Position)
-	if err == nil && event != nil && event.Kind == store.KindEvent {
-		l.Event = event
-	}
-	return l, err
-}
-
-// hasPayload reports whether a record of a dead letter holds the event, and not
-// only its id and name: an accepted event always has a time.
-func hasPayload(r *store.Record) bool { return !r.Event.Time.IsZero() }
-
-// read returns the record at a position, nil where it is no longer kept.
-func (x *Index) read(ctx context.Context, at store.Position) (*store.Record, error) {
-	entries, err := x.options.Source.Read(ctx, at-1, 1)
-	if err != nil || len(entries) == 0 || entries[0].Position != at {
-		return nil, err
-	}
-	return &entries[0].Record, nil
 }

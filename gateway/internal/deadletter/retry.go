@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	retryEvents = 100     // events handed over together, at most
-	retryBytes  = 1 << 20 // bytes of metadata after which no further event joins them
+	// retryEvents is how many events are handed over together at most; they are
+	// fewer where they are large, as many as the store reads at once.
+	retryEvents = 100
 
 	// retryPatience is how long a batch waits, all in all, for a destination
 	// that says when to come again.
@@ -40,9 +41,7 @@ func (x *Index) Retry(ctx context.Context, f Filter, each func(Done)) (Summary, 
 		return Summary{}, err
 	}
 	defer done()
-	slices.SortFunc(found, func(a, b Entry) int {
-		return cmp.Or(cmp.Compare(a.Destination, b.Destination), cmp.Compare(a.Position, b.Position))
-	})
+	slices.SortFunc(found, byDestination)
 	for len(found) > 0 {
 		n := 1
 		for n < len(found) && found[n].Destination == found[0].Destination {
@@ -83,19 +82,23 @@ func (c *change) retry(ctx context.Context, destination string, left []Entry) er
 // load reads the events of the next batch. Dead letters whose event is no longer
 // kept are reported and left out.
 func (c *change) load(ctx context.Context, left []Entry) (batch []Letter, rest []Entry, err error) {
-	for bytes := 0; len(left) > 0 && len(batch) < retryEvents && bytes < retryBytes; left = left[1:] {
-		l, err := c.index.letter(ctx, left[0])
-		if err != nil {
-			return nil, nil, err
-		}
+	n := min(len(left), retryEvents)
+	letters, unread, err := c.index.events(ctx, left[:n])
+	if err != nil {
+		return nil, nil, err
+	}
+	rest = left[n:]
+	if len(unread) > 0 {
+		rest = slices.Concat(unread, rest)
+	}
+	for _, l := range letters {
 		if l.Event == nil {
 			c.report(l.Entry, NotKept, nil)
 			continue
 		}
 		batch = append(batch, l)
-		bytes += len(l.Event.Event.Metadata)
 	}
-	return batch, left, nil
+	return batch, rest, nil
 }
 
 // try hands one batch over, stores what became of each event, and reports it.

@@ -182,6 +182,30 @@ func TestAChangeThatEndsWithTheGatewaySaysSo(t *testing.T) {
 	}
 }
 
+// deaf is a connection whose other end is gone.
+type deaf struct{ *httptest.ResponseRecorder }
+
+func (deaf) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestAChangeEndsWhenNobodyReadsItsAnswer(t *testing.T) {
+	s := letters()
+	for i := range 300 {
+		s.AddRecord(store.Record{
+			Kind: store.KindRefused, Event: daybook.Event{ID: fmt.Sprint(i), Time: noon}, Caller: "c", Received: noon,
+			Refusal: &store.Refusal{Destination: "kafka", Position: store.Position(1000 + i), Attempts: 1, Code: daybook.Invalid},
+		}, 0)
+	}
+	delivered := 0
+	h := deadRoutes(t, s, func(events []daybook.Event) error { delivered += len(events); return nil })
+	r := httptest.NewRequest("POST", "/v1/deadletters/retry", strings.NewReader(`{"destination":"kafka"}`))
+	r.Host = "localhost"
+	r.Header.Set("Authorization", "Bearer secret")
+	h.ServeHTTP(deaf{httptest.NewRecorder()}, r)
+	if delivered != 100 {
+		t.Errorf("%d were delivered, want the batch that was under way", delivered)
+	}
+}
+
 func TestARequestToChangeSomethingIsReadStrictly(t *testing.T) {
 	h := deadRoutes(t, letters(), takesAll)
 	for body, want := range map[string]struct {

@@ -168,6 +168,20 @@ func TestADestinationThatAsksForTimeGetsIt(t *testing.T) {
 	})
 }
 
+func TestAdviceToWaitForDaysIsFollowedForAnHour(t *testing.T) {
+	bubble(t, func(t *testing.T, r *room) {
+		r.shelf.fill(1)
+		r.sink.say(func([]daybook.Event) error { return refusal(daybook.Exhausted, 1000*time.Hour) })
+		j := r.ask(everything)
+		time.Sleep(time.Second)
+		r.sink.say(nil)
+		r.finished(j.ID)
+		if calls := r.sink.calls(); len(calls) != 2 || calls[1].Sub(calls[0]) != time.Hour {
+			t.Errorf("calls at %v", calls)
+		}
+	})
+}
+
 func TestAMisconfiguredDestinationPausesTheReplayUntilItIsCorrected(t *testing.T) {
 	for _, code := range []daybook.Code{daybook.Denied, daybook.Unauthenticated, daybook.Unimplemented} {
 		bubble(t, func(t *testing.T, r *room) {
@@ -242,6 +256,18 @@ func TestAReplayHoldsWhatItStillNeeds(t *testing.T) {
 }
 
 func TestWhatWasRemovedBeforeItsTurnIsCounted(t *testing.T) {
+	bubble(t, func(t *testing.T, r *room) {
+		r.shelf.fill(300)
+		j := r.ask(replay.Spec{To: "kafka", From: "start", Rate: 10})
+		time.Sleep(5 * time.Second)
+		r.stop()
+		at := r.job(j.ID).Position
+		r.shelf.Forget(400) // all of them
+		r.start()
+		if j = r.finished(j.ID); j.Missed != uint64(400-at) || j.State != replay.Done || j.Position != j.End {
+			t.Errorf("at %d: %+v", at, j)
+		}
+	})
 	bubble(t, func(t *testing.T, r *room) {
 		r.shelf.fill(300)
 		j := r.ask(replay.Spec{To: "kafka", From: "start", Rate: 10})

@@ -71,6 +71,15 @@ type Selector interface {
 	ReadKinds(ctx context.Context, after Position, most int, kinds ...Kind) (entries []Entry, through Position, err error)
 }
 
+// A Picker is a Store that reads single records, here and there.
+type Picker interface {
+	// ReadAt returns the records at the given positions, which are in ascending
+	// order; those that are not there are left out. Where the records are large
+	// it returns only some of the first: looked is how many of the positions it
+	// has looked at, at least one.
+	ReadAt(ctx context.Context, positions []Position) (entries []Entry, looked int, err error)
+}
+
 // A Holder is a Follower that keeps records for those who still need them, past
 // the time it would keep them otherwise.
 type Holder interface {

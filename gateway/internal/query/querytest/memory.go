@@ -110,6 +110,24 @@ func (m *Memory) ReadKinds(_ context.Context, after store.Position, most int, ki
 	return read, through, nil
 }
 
+// ReadAt implements [store.Picker]. A page counts positions.
+func (m *Memory) ReadAt(_ context.Context, positions []store.Position) (entries []store.Entry, looked int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return nil, 0, m.err
+	}
+	if m.pageMax > 0 {
+		positions = positions[:min(len(positions), m.pageMax)]
+	}
+	for _, e := range m.entries {
+		if slices.Contains(positions, e.Position) {
+			entries = append(entries, e)
+		}
+	}
+	return entries, len(positions), nil
+}
+
 // Wait implements [store.Follower].
 func (m *Memory) Wait(ctx context.Context, after store.Position) error {
 	for {

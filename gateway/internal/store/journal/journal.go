@@ -152,6 +152,7 @@ var (
 	_ store.Store    = (*Journal)(nil)
 	_ store.Holder   = (*Journal)(nil)
 	_ store.Selector = (*Journal)(nil)
+	_ store.Picker   = (*Journal)(nil)
 	_ store.Counter  = (*Journal)(nil)
 	_ store.Finder   = (*Journal)(nil)
 )
