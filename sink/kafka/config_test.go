@@ -35,8 +35,8 @@ func TestOpenRefusesWhatCannotBeMeant(t *testing.T) {
 		{"a password without a mechanism", "mechanism", func(c *kafka.Config) { c.Password = secret }},
 		{"a mechanism without a password", "user", func(c *kafka.Config) { c.Mechanism, c.User = kafka.Plain, "ann" }},
 		{"a negative timeout", "", func(c *kafka.Config) { c.Timeout = -time.Second }},
-		{"a size that no batch has", "max_message_bytes", func(c *kafka.Config) { c.MaxMessageBytes = 1 }},
-		{"a size that would turn round", "max_message_bytes", func(c *kafka.Config) { c.MaxMessageBytes = 1 << 32 }},
+		{"a size that no batch has", "max_message", func(c *kafka.Config) { c.MaxMessageBytes = 1 }},
+		{"a size that would turn round", "max_message", func(c *kafka.Config) { c.MaxMessageBytes = 1 << 32 }},
 		{"more replicas than Kafka can count", "replicas", func(c *kafka.Config) { c.Replicas = 1 << 16 }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -214,7 +214,7 @@ func (c Config) check() error {
 	case c.Timeout < 0 || c.MaxMessageBytes < 0 || c.MaxBufferedBytes < 0 || c.Partitions < 0 || c.Replicas < 0:
 		return invalid("", "times, sizes and counts are not negative")
 	case c.MaxMessageBytes != 0 && (c.MaxMessageBytes < minBatch || c.MaxMessageBytes > maxBatch):
-		return invalid("max_message_bytes", fmt.Sprintf("a batch has %d to %d bytes", minBatch, maxBatch))
+		return invalid("max_message", fmt.Sprintf("a batch has %d to %d bytes", minBatch, maxBatch))
 	case c.Partitions > math.MaxInt32 || c.Replicas > math.MaxInt16:
 		return invalid("replicas", "so many partitions or replicas cannot be asked for")
 	case c.Mechanism == "" && (c.User != "" || c.Password != ""):
