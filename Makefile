@@ -40,6 +40,11 @@ ifneq ($(RACE),)
 endif
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) $(TESTFLAGS) $(PKG)
 
+.PHONY: test-outside
+test-outside: ## Test the modules that stand outside the workspace
+	cd bridge && GOWORK=off CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) ./...
+	cd bench && GOWORK=off go vet ./...
+
 .PHONY: build
 build: ## Build .bin/daybook, static
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -o $(BIN)/daybook ./gateway/cmd/daybook
@@ -67,6 +72,10 @@ conformance-generate: $(BIN)/buf ## Generate test/conformance/gen from the suite
 bench: ## Run every benchmark
 	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)
 
+.PHONY: bench-peers
+bench-peers: ## What recording costs an application, beside four other ways
+	cd bench && GOWORK=off go test -bench . -benchmem
+
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each (10s)
 	@go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' $(PKG) | while read -r pkg; do \
@@ -84,6 +93,8 @@ crash: ## Kill a gateway under load CYCLES times (1000) and count what it acknow
 lab: ## Run the proofs of docs/track-record.md in their long form (about 25 minutes, 11 GB; root: a tmpfs too)
 	DAYBOOK_LAB=1 go test -count=1 -timeout 2h -v -run '^TestR[0-9]' ./gateway/internal/store/journal/
 	DAYBOOK_CRASH_CYCLES=$(CYCLES) go test -count=1 -timeout 2h -v -run '^TestR1[A-Z]' ./gateway/cmd/daybook/
+	DAYBOOK_LAB=1 go test -count=1 -timeout 1h -v -run 'EveryAcknowledgedEvent' ./gateway/cmd/daybook/
+	DAYBOOK_LAB=1 go test -count=1 -timeout 1h -v -run '^TestR1[0-9]' ./gateway/internal/deliver/ ./gateway/internal/ledger/
 
 .PHONY: conformance
 conformance: ## Run connectrpc.com's conformance suite against the gateway's server
@@ -103,7 +114,7 @@ cover: ## Run every test and say how much of the code they reach
 	@echo "line by line: go tool cover -html .cover.out"
 
 # Modules with code of ours. Those below tools/ have none: `go get -tool` keeps them.
-MODULES := . sink gateway test/conformance
+MODULES := . sink gateway bridge bench test/conformance
 
 ##@ Housekeeping
 
@@ -121,6 +132,11 @@ proto-check: generate ## Fail when generated code is stale, or a message breaks 
 	@test -z "$$(git status --porcelain -- gateway/internal/gen)" || { \
 		git --no-pager diff --stat -- gateway/internal/gen; \
 		echo "gateway/internal/gen is not what gateway/proto says: commit what 'make generate' made" >&2; exit 1; }
+
+.PHONY: postgres
+postgres: ## Install PostgreSQL's programs, which tests start (Debian, root)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends postgresql; }
 
 .PHONY: grpcurl
 grpcurl: $(BIN)/grpcurl ## Build grpcurl: with it, tests run every snippet of docs/protocols.md
