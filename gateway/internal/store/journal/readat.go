@@ -17,34 +17,47 @@ func (j *Journal) ReadAt(ctx context.Context, positions []store.Position) (entri
 	if j.closed.Load() {
 		return nil, 0, daybook.ErrClosed
 	}
-	for room := maxRead; looked < len(positions) && room > 0; {
-		first := looked
-		err := j.scan(ctx, positions[looked]-1, func(c *wal.Listed, r wal.Record) bool {
-			for looked < len(positions) && positions[looked] < store.Position(r.Sequence) {
-				looked++ // it is not there
-			}
-			if looked == len(positions) || room <= 0 || positions[looked] > store.Position(r.Sequence)+passOver {
-				return false
-			}
-			if positions[looked] > store.Position(r.Sequence) {
-				return true
-			}
-			looked++
-			room -= len(r.Payload)
-			record, err := store.ParseRecord(store.Kind(r.Kind), r.Payload)
-			if err != nil {
-				j.damage.record(c, unparsed(r, err))
-				return true
-			}
-			entries = append(entries, store.Entry{Position: store.Position(r.Sequence), Record: record})
-			return true
-		})
-		if err != nil {
+	p := picking{damage: j.damage, left: positions, room: maxRead}
+	for len(p.left) > 0 && p.room > 0 {
+		before := len(p.left)
+		if err := j.scan(ctx, p.left[0]-1, p.use); err != nil {
 			return nil, 0, err
 		}
-		if looked == first {
-			looked = len(positions) // the end of the journal: none of the others is there
+		if len(p.left) == before {
+			p.left = nil // the end of the journal: none of the others is there
 		}
 	}
-	return entries, looked, nil
+	return p.entries, len(positions) - len(p.left), nil
+}
+
+// A picking reads records at some positions.
+type picking struct {
+	damage  *damage
+	left    []store.Position // not looked at yet, ascending
+	room    int              // bytes that may still be read
+	entries []store.Entry
+}
+
+// use takes a record of a scan. False means that the next one wanted, if there
+// is any, is better looked for from where it is.
+func (p *picking) use(c *wal.Listed, r wal.Record) bool {
+	at := store.Position(r.Sequence)
+	for len(p.left) > 0 && p.left[0] < at {
+		p.left = p.left[1:] // it is not there
+	}
+	switch {
+	case len(p.left) == 0 || p.room <= 0 || p.left[0] > at+passOver:
+		return false
+	case p.left[0] > at:
+		return true
+	}
+	p.left = p.left[1:]
+	p.room -= len(r.Payload)
+	record, err := store.ParseRecord(store.Kind(r.Kind), r.Payload)
+	if err != nil {
+		p.damage.record(c, unparsed(r, err))
+		return true
+	}
+	p.entries = append(p.entries, store.Entry{Position: at, Record: record})
+	return true
 }
