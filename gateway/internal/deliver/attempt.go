@@ -107,8 +107,7 @@ func (l *lane) try(p *piece) verdict {
 	for i, n := range p.nodes {
 		events = append(events, n.load.event)
 		if err := l.shape(&events[len(events)-1]); err != nil {
-			unfit[i] = faultOf(err)
-			unfit[i].class = attempt.Permanent
+			unfit[i] = faultOf(shapeless(err))
 			events = events[:len(events)-1]
 		}
 	}
@@ -157,6 +156,15 @@ func merge(unfit, written []*fault) []*fault {
 	return unfit
 }
 
+// shapeless is the error for an event that cannot be shaped: whatever it says,
+// trying again cannot help.
+func shapeless(err error) error {
+	return &daybook.Error{
+		Code: daybook.Invalid, Reason: "not_sendable",
+		Message: "the event cannot be written as the destination is to get it", Err: err,
+	}
+}
+
 func (l *lane) shape(e *daybook.Event) error {
 	if l.Shape == nil {
 		return nil
@@ -177,7 +185,7 @@ func (l *lane) call(ctx context.Context, events []daybook.Event) (err error) {
 	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			err = l.panicked(p)
+			err = panicked(p)
 		}
 		class := attempt.ClassOf(err)
 		l.health.attempts[class].Add(1)
@@ -188,10 +196,12 @@ func (l *lane) call(ctx context.Context, events []daybook.Event) (err error) {
 
 // panicked turns a panic into an error. Only what the runtime says is repeated:
 // anything else may contain an event.
-func (l *lane) panicked(p any) error {
-	cause, ok := p.(runtime.Error)
-	if !ok {
-		return &daybook.Error{Code: daybook.Internal, Reason: "panicked", Message: "the destination's code panicked", Err: fmt.Errorf("with a %T", p)}
+func panicked(p any) error {
+	var cause error
+	if known, ok := p.(runtime.Error); ok {
+		cause = known
+	} else {
+		cause = fmt.Errorf("with a %T", p)
 	}
 	return &daybook.Error{Code: daybook.Internal, Reason: "panicked", Message: "the destination's code panicked", Err: cause}
 }

@@ -1,6 +1,9 @@
 package deliver
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"daybook.dev"
@@ -19,8 +22,8 @@ type awaited struct {
 	// tail is when the lane last had read everything there was.
 	tail time.Time
 
-	// late has the events that became dead letters because their outcome was
-	// not known, with the positions of the letters. A settlement may still come.
+	// late has the letters of events that became dead because their outcome was
+	// not known, by event. A settlement may still come.
 	late map[store.Position]store.Position
 
 	look time.Time // when to look for unsettled ones again
@@ -34,7 +37,7 @@ const manyLate = 1024
 // only when the destination has taken the event.
 const reasonRetried = "retried"
 
-func unknown() *fault {
+func outcomeUnknown() *fault {
 	return &fault{
 		class: attempt.Permanent, code: daybook.Unavailable, reason: "outcome_unknown",
 		message: "whether the destination took the event is not known: the gateway ended while the caller waited",
@@ -49,6 +52,21 @@ func (a *awaited) remember(event, letter store.Position) {
 		delete(a.late, old)
 	}
 	a.late[event] = letter
+}
+
+// forget lets go of letters up to a position: who could have settled their events
+// has ended, and everything it stored was read.
+func (a *awaited) forget(through store.Position) {
+	maps.DeleteFunc(a.late, func(_, letter store.Position) bool { return letter <= through })
+}
+
+// unknown lists the late ones for the cursor.
+func (a *awaited) unknown() (list []unsettled) {
+	for event, letter := range a.late {
+		list = append(list, unsettled{Event: event, Letter: letter})
+	}
+	slices.SortFunc(list, func(a, b unsettled) int { return cmp.Compare(a.Event, b.Event) })
+	return list
 }
 
 // takeSettled takes a settlement for this destination into the window. The

@@ -1,6 +1,7 @@
 package deliver_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,6 +98,37 @@ func TestAnEventThatNobodySettlesIsADeadLetterAfterAWhile(t *testing.T) {
 		r.wants(deliver.Counts{Delivered: 1}, 0)
 		r.stop()
 	})
+}
+
+func TestASettlementBehindTheDeadLetterCountsAfterACrashAsWell(t *testing.T) {
+	for name, saved := range map[string]bool{"the cursor knows of the letter": true, "it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace()
+				sink := &delivertest.Sink{}
+				r := p.start(t, out(sink))
+				settle(time.Second)
+				at := p.await("slow")
+				for len(p.store.Records(store.KindRefused)) == 0 {
+					settle(time.Millisecond)
+				}
+				if saved {
+					settle(time.Second)
+				}
+				p.word(at, daybook.Stored)
+				p.crash(r, waltest.Everything) // before it is read
+				for range 2 {
+					r = p.start(t, out(sink))
+					settle(2 * time.Second)
+					r.wants(deliver.Counts{Delivered: 1}, 0)
+					p.crash(r, waltest.Everything)
+				}
+				if strings.Contains(string(p.content(t, cursorFile)), "unknown") {
+					t.Error("the cursor waits for a settlement that nobody can write any more")
+				}
+			})
+		})
+	}
 }
 
 func TestManyMayWaitForTheirSettlement(t *testing.T) {

@@ -30,8 +30,15 @@ type cursor struct {
 	Newest    store.Position `json:"newest"`               // of the store, when the cursor was written
 	DeadAfter store.Position `json:"dead_after,omitempty"` // behind it may be dead letters that Counts does not know; 0 = there are none
 
-	DeadBytes deadBytes `json:"dead_bytes"`
-	Written   time.Time `json:"written"`
+	Unknown   []unsettled `json:"unknown,omitempty"` // events that are dead because nobody said what came of them
+	DeadBytes deadBytes   `json:"dead_bytes"`
+	Written   time.Time   `json:"written"`
+}
+
+// An unsettled is an event whose outcome was not known, and its dead letter.
+type unsettled struct {
+	Event  store.Position `json:"event"`
+	Letter store.Position `json:"letter"`
 }
 
 // Counts says how events ended, since the destination's start.

@@ -110,9 +110,10 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 	return value
 }
 
-// mostEvents is how many events a lane holds in memory: what is under way twice
-// over, so that the next batches are ready when a write ends.
-func (d Destination) mostEvents() int { return (2*d.Concurrency + 1) * d.Batch.Events }
+// mostEvents is how many events a lane holds in memory, give or take one read:
+// what can be under way, and the next batches, so that they are ready when a
+// write ends.
+func (d Destination) mostEvents() int { return (d.Concurrency + 2) * d.Batch.Events }
 
 // mostBytes is mostEvents in bytes.
-func (d Destination) mostBytes() int { return (2*d.Concurrency + 1) * d.Batch.Bytes }
+func (d Destination) mostBytes() int { return (d.Concurrency + 2) * d.Batch.Bytes }

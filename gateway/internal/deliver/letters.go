@@ -24,8 +24,8 @@ type letters struct {
 
 	bytes deadBytes
 
-	sought bool                    // a start has looked behind floor
-	found  map[store.Position]bool // events whose letters it found, and which were not read again yet
+	sought bool                              // a start has looked behind floor
+	found  map[store.Position]store.Position // the letters it found, by events that were not read again yet
 
 	failed int       // calls in a row that could not store their letters
 	said   int       // events dead since the log was last told
@@ -127,7 +127,7 @@ func (l *lane) letter(n *node) store.Record {
 	var f *fault
 	attempts := uint32(1)
 	if n.load == nil {
-		r, f = l.lookUp(n.first), unknown()
+		r, f = l.lookUp(n.first), outcomeUnknown()
 	} else {
 		e, o := n.load.event, n.load.event.Origin
 		f, attempts = n.load.fault, n.load.attempts
@@ -209,7 +209,7 @@ func (l *lane) found(entries []store.Entry) {
 	for i := range entries {
 		r := entries[i].Refusal
 		if r.Destination == l.Name && entries[i].Position <= l.opened && !l.window.complete(r.Position) {
-			l.letters.found[r.Position] = true
+			l.letters.found[r.Position] = entries[i].Position
 		}
 	}
 }

@@ -247,6 +247,9 @@ func TestShapingThatFailsSetsTheEventAside(t *testing.T) {
 		if got := sink.Writes(); len(got) != 1 || !slices.Equal(got[0], []string{"a-0", "a-2"}) {
 			t.Errorf("written %v", got)
 		}
+		if dead := p.store.Records(store.KindRefused); len(dead) != 1 || dead[0].Refusal.Code != daybook.Invalid || dead[0].Refusal.Reason != "not_sendable" {
+			t.Errorf("letters %+v", dead)
+		}
 		r.stop()
 	})
 }

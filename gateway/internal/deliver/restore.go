@@ -12,7 +12,7 @@ func (l *lane) restore(ctx context.Context, found loaded) error {
 	tallies := l.options.Store.Tallies()
 	oldest, newest := tallies[0], tallies[len(tallies)-1]
 	l.opened = newest.Position
-	l.letters.found = map[store.Position]bool{}
+	l.letters.found = map[store.Position]store.Position{}
 	log := l.options.Log.With("destination", l.Name)
 	c := found.cursor
 	switch {
@@ -110,6 +110,9 @@ func (l *lane) resume(c *cursor, old bool) {
 	w.read, w.seen = c.Low, c.LowEvents
 	l.account.counts, l.account.start, l.account.base = c.Counts, c.Start, c.Base
 	l.letters.bytes = c.DeadBytes
+	for _, u := range c.Unknown {
+		l.awaited.remember(u.Event, u.Letter)
+	}
 	l.letters.floor, l.letters.disk = c.DeadAfter, c.DeadAfter
 	if old && c.Newest != 0 {
 		l.letters.floor = c.Newest

@@ -170,7 +170,7 @@ func (l *lane) snapshot(now time.Time, asked, all bool) *cursor {
 		Low: w.low, LowEvents: w.lowEvents, Ranges: w.spans(),
 		Counts:    l.account.counts,
 		Newest:    newest(l.options.Store),
-		DeadAfter: l.deadAfter(now), DeadBytes: l.letters.bytes.clone(),
+		DeadAfter: l.deadAfter(now), Unknown: l.awaited.unknown(), DeadBytes: l.letters.bytes.clone(),
 		Written: now.UTC(),
 	}
 }

@@ -24,9 +24,10 @@ func (l *lane) full() bool {
 // It reports whether there may be more right away.
 func (l *lane) fill(ctx context.Context) (more bool) {
 	l.mu.Lock()
-	full, after, left := l.full(), l.window.read, l.rest.last > l.window.read
+	wait := l.full() || time.Now().Before(l.health.unreadTo)
+	after, left := l.window.read, l.rest.last > l.window.read
 	l.mu.Unlock()
-	if full {
+	if wait {
 		return false
 	}
 	var found rest
@@ -62,8 +63,9 @@ func (l *lane) take() {
 		l.reach(l.rest.last)
 		l.rest = rest{}
 	}
-	if l.letters.sought && l.window.read >= l.opened {
+	if l.window.read >= l.opened {
 		clear(l.letters.found) // those of events that are not kept any more
+		l.awaited.forget(l.opened)
 	}
 	l.stale = true
 	l.advance()
@@ -89,7 +91,10 @@ func (l *lane) takeEvent(e *store.Entry, now time.Time) {
 	w, c := &l.window, &l.account.counts
 	own := span{First: e.Position, Last: e.Position, Events: 1}
 	switch {
-	case l.letters.found[e.Position]:
+	case l.letters.found[e.Position] != 0:
+		if slices.Contains(e.Awaited, l.Name) {
+			l.awaited.remember(e.Position, l.letters.found[e.Position])
+		}
 		delete(l.letters.found, e.Position)
 		c.Dead++
 		w.done(own, 0)

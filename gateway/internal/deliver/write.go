@@ -76,7 +76,7 @@ func (l *lane) writeFor(ctx context.Context, events []daybook.Event) error {
 	var failed []daybook.Outcome
 	for _, e := range events {
 		if err := l.shape(&e); err != nil {
-			failed = append(failed, daybook.Outcome{ID: e.ID, Status: daybook.Refused, Err: err})
+			failed = append(failed, daybook.Outcome{ID: e.ID, Status: daybook.Refused, Err: shapeless(err)})
 			continue
 		}
 		shaped = append(shaped, e)
