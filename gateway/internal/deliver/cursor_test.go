@@ -276,6 +276,29 @@ func TestACursorIsWrittenSeldomAndNotAtAllAtRest(t *testing.T) {
 	})
 }
 
+func TestTheCursorOfADestinationThatWantsNothingIsWrittenSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace()
+		d := out(&delivertest.Sink{})
+		d.Wants = func(*store.Record) bool { return false }
+		r := p.start(t, d)
+		settle(10 * time.Second)
+		before := len(p.disk.Log())
+		for range 1000 {
+			p.add("a", 1)
+			settle(10 * time.Millisecond)
+		}
+		if n := len(p.disk.Log()) - before; n > 3*6 { // calls for one
+			t.Errorf("%d calls to the disk in 10 s", n)
+		}
+		r.wants(deliver.Counts{Filtered: 1000}, 0)
+		r.stop()
+		if held, _ := p.store.Held("out"); held != 1000 {
+			t.Errorf("held at %d after the stop", held)
+		}
+	})
+}
+
 func TestWhatIsFinishedBehindAStuckEventIsNotDeliveredAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace()

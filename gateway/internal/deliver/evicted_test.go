@@ -81,6 +81,44 @@ func TestADamagedEventIsCountedAsEvictedAsSoonAsItIsKnown(t *testing.T) {
 	})
 }
 
+func TestWhatIsMissingIsFoundAfterACrashInBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace()
+		sink := &delivertest.Sink{}
+		sink.Do(func(context.Context, []daybook.Event) error { time.Sleep(100 * time.Millisecond); return nil })
+		d := out(sink)
+		d.Concurrency, d.Batch.Events = 1, 1
+		p.add("a", 100)
+		p.store.Damage(4)
+		r := p.start(t, d)
+		settle(3 * time.Second) // past the damage, and not at the next count
+		p.crash(r, waltest.Everything)
+		r = p.start(t, d)
+		settle(time.Minute)
+		r.wants(deliver.Counts{Delivered: 99, Evicted: 1}, 0)
+		r.stop()
+	})
+}
+
+func TestWhatWasFinishedBehindAnEvictedEventIsNotCountedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace()
+		sink := &delivertest.Sink{}
+		sink.Do(func(context.Context, []daybook.Event) error {
+			return delivertest.Refuse(delivertest.Coded(daybook.Unavailable), "a-1")
+		})
+		p.add("a", 10)
+		r := p.start(t, out(sink))
+		settle(2 * time.Second)
+		p.crash(r, waltest.Everything)
+		p.store.Evict(5) // in the middle of what is finished behind it
+		r = p.start(t, out(sink))
+		settle(time.Minute)
+		r.wants(deliver.Counts{Delivered: 9, Evicted: 1}, 0)
+		r.stop()
+	})
+}
+
 func TestRecordsThatAreNoEventsAreNotMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace()

@@ -36,12 +36,51 @@ func TestR13ATransientErrorIsTriedAgainUntilItSucceeds(t *testing.T) {
 		if lines := p.log.lines("does not take events"); len(lines) != 1 {
 			t.Errorf("the log says that it fails: %q", lines)
 		}
+		p.add("b", 3)
+		settle(5 * time.Second)
 		if lines := p.log.lines("takes events again"); len(lines) != 1 {
 			t.Errorf("the log says that it is back: %q", lines)
 		}
 		if dead := p.store.Records(store.KindRefused); len(dead) != 0 {
 			t.Errorf("dead letters: %+v", dead)
 		}
+		r.stop()
+	})
+}
+
+func TestR13WhileADestinationTakesNothingItIsTriedWithOneWriteAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace()
+		sink := &delivertest.Sink{}
+		var aloft, together atomic.Int64
+		began := time.Now()
+		sink.Do(func(context.Context, []daybook.Event) error {
+			if aloft.Add(1) > 1 && time.Since(began) > 10*time.Second {
+				together.Add(1)
+			}
+			defer aloft.Add(-1)
+			time.Sleep(3 * time.Second)
+			return delivertest.Coded(daybook.Unavailable)
+		})
+		d := out(sink)
+		d.Batch.Events = 1
+		p.add("a", 20)
+		r := p.start(t, d)
+		settle(10 * time.Minute)
+		if n := together.Load(); n != 0 {
+			t.Errorf("%d writes began while a probe was under way", n)
+		}
+		tried := map[string]bool{}
+		for _, w := range sink.Writes() {
+			tried[w[0]] = true
+		}
+		if len(tried) < 4 {
+			t.Errorf("only %v were tried: one event could keep the destination down", tried)
+		}
+		r.wants(deliver.Counts{}, 20)
+		sink.Do(nil)
+		settle(time.Minute)
+		r.wants(deliver.Counts{Delivered: 20}, 0)
 		r.stop()
 	})
 }
@@ -89,6 +128,31 @@ func TestR13AThrottlingDestinationIsLeftAloneForAsLongAsItSays(t *testing.T) {
 		sink.Fail(nil)
 		settle(2 * time.Second)
 		r.wants(deliver.Counts{Delivered: 1}, 0)
+		r.stop()
+	})
+}
+
+func TestR13AskingForTimeForSomeEventsIsAskingForTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace()
+		sink := &delivertest.Sink{}
+		sink.Do(func(_ context.Context, events []daybook.Event) error {
+			e := delivertest.Coded(daybook.Exhausted)
+			e.RetryAfter = time.Minute
+			return delivertest.Refuse(e, "a-1")
+		})
+		p.add("a", 3)
+		r := p.start(t, out(sink))
+		settle(time.Second)
+		p.add("b", 3)
+		settle(50 * time.Second)
+		r.wants(deliver.Counts{Delivered: 2}, 4)
+		if s := r.status(); len(sink.Writes()) != 1 || s.State != deliver.StateThrottled {
+			t.Errorf("%d writes within the minute, %+v", len(sink.Writes()), s)
+		}
+		sink.Do(nil)
+		settle(20 * time.Second)
+		r.wants(deliver.Counts{Delivered: 6}, 0)
 		r.stop()
 	})
 }

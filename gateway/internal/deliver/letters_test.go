@@ -135,6 +135,76 @@ func TestWhileTheCursorCannotSayThatThereMayBeLettersNoneIsStored(t *testing.T) 
 	})
 }
 
+func TestNoLetterIsStoredWhileACursorIsWrittenThatSaysThereAreNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace()
+		sink := &delivertest.Sink{}
+		sink.Do(refusing("a-0", "b-0"))
+		r := p.start(t, out(sink))
+		settle(3 * time.Second)
+		p.add("a", 1)
+		settle(900 * time.Millisecond)
+		release := make(chan struct{})
+		p.disk.Fail(func(op waltest.Operation) error { // a disk that hangs
+			if op.Kind == waltest.Sync {
+				<-release
+			}
+			return nil
+		})
+		settle(500 * time.Millisecond) // "there are none any more" is being written
+		p.add("b", 1)
+		settle(time.Second)
+		if n := len(p.store.Records(store.KindRefused)); n != 1 {
+			t.Errorf("%d dead letters", n)
+		}
+		p.disk.Fail(nil)
+		close(release)
+		settle(time.Second)
+		r.wants(deliver.Counts{Dead: 2}, 0)
+		r.stop()
+	})
+}
+
+func TestALetterThatAStartFoundIsNotForgottenByTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace()
+		sink := &delivertest.Sink{}
+		sink.Do(func(_ context.Context, events []daybook.Event) error {
+			partial := &daybook.PartialError{}
+			for _, e := range events {
+				code := daybook.Unavailable
+				if e.ID == "a-8" {
+					code = daybook.Invalid
+				}
+				partial.Failed = append(partial.Failed, daybook.Outcome{ID: e.ID, Err: delivertest.Coded(code)})
+			}
+			return partial
+		})
+		p.add("a", 10)
+		r := p.start(t, out(sink))
+		for len(p.store.Records(store.KindRefused)) == 0 {
+			settle(time.Millisecond)
+		}
+		p.crash(r, waltest.Everything)
+
+		narrow := out(sink) // does not get as far as to the event
+		narrow.Concurrency, narrow.Batch.Events = 1, 1
+		sink.Fail(delivertest.Coded(daybook.Unavailable))
+		r = p.start(t, narrow)
+		settle(time.Minute)
+		p.add("b", 1)
+		settle(time.Minute)
+		p.crash(r, waltest.Everything)
+
+		sink.Do(nil)
+		r = p.start(t, out(sink))
+		settle(time.Minute)
+		r.wants(deliver.Counts{Delivered: 10, Dead: 1}, 0)
+		each(t, sink, 0, 0, "a-8")
+		r.stop()
+	})
+}
+
 func TestManyDeadLettersDoNotWriteTheCursorEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace()
@@ -192,10 +262,8 @@ func TestDeadLettersOfACallerAreBounded(t *testing.T) {
 		}
 		r.wants(deliver.Counts{Dead: 8}, 0)
 		p.store.Evict(16) // all letters so far are gone
-		for range 2 {
-			p.store.Add("loud", "later", "ann")
-			settle(3 * time.Second)
-		}
+		p.store.Add("loud", "later", "ann")
+		settle(3 * time.Second)
 		letters := p.store.Records(store.KindRefused)
 		if last := letters[len(letters)-1]; len(last.Event.Metadata) == 0 {
 			t.Error("the letters that are gone still count")
