@@ -12,7 +12,8 @@ var namespace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://daybook.dev/even
 
 // RowID returns the id of an event for a column of 36 characters: its own when
 // that is a UUID in the usual form, else a UUID (version 5) of scope and id. It
-// is the same at every attempt. Two callers who use one id have two rows.
+// is the same at every attempt. Two callers who use one id have two rows, unless
+// that id is a UUID: those are taken to be unique everywhere.
 func RowID(e *daybook.Event) string {
 	if id, err := uuid.Parse(e.ID); err == nil && len(e.ID) == 36 {
 		return id.String()

@@ -20,7 +20,7 @@ type kafkaOptions struct {
 	User      string `usage:"who logs in"`
 	Password  Secret `usage:"and the password"`
 
-	MaxMessage Size `default:"1000KiB" usage:"largest event; raise it together with the topic's max.message.bytes"`
+	MaxMessage Size `usage:"largest event; raise it together with the topic's max.message.bytes (default what brokers take by default)"`
 	Partitions int  `usage:"of a topic that migrate makes (default the brokers')"`
 	Replicas   int  `usage:"of a topic that migrate makes (default the brokers')"`
 }

@@ -15,7 +15,7 @@ type pubsubOptions struct {
 	OrderingKey     string `default:"none" words:"none actor" usage:"what a message's ordering key is"`
 	CredentialsFile string `usage:"key of a service account (default what the environment has)"`
 	Endpoint        string `usage:"where Pub/Sub is reached, such as europe-west1-pubsub.googleapis.com:443 (default the nearest)"`
-	Emulator        string `usage:"host:port of an emulator, without TLS and credentials"`
+	Emulator        string `usage:"host:port of an emulator, without TLS and credentials (default PUBSUB_EMULATOR_HOST)"`
 }
 
 func pubsubKind() kind {
