@@ -20,7 +20,7 @@ type printer struct{}
 
 func (printer) Write(_ context.Context, events []daybook.Event) error {
 	for _, e := range events {
-		fmt.Println(strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Type, e.Name, e.Metadata)))
+		fmt.Fprintln(os.Stdout, strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Type, e.Name, e.Metadata)))
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, out io.Writer) (status int) {
 	}()
 	switch {
 	case len(args) == 2 && args[0] == "deploy":
-		return deploy(ctx, book, args[1], out)
+		return deploy(ctx, book, args[1], out) //nolint:gosec // there are two
 	case len(args) == 1 && args[0] == "telemetry":
 		return telemetry(book, out)
 	}

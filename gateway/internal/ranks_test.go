@@ -47,6 +47,7 @@ var ranks = map[string]int{
 	"internal/intake/logevent":          5,
 	"internal/intake/plainhttp":         5,
 	"internal/intake/rpcinfo":           5,
+	"internal/intake/settings":          5,
 	"internal/intake/telemetrygateway":  5,
 	"internal/serve":                    6,
 	"cmd/daybook":                       7,

@@ -197,7 +197,7 @@ func TestAChangeEndsWhenNobodyReadsItsAnswer(t *testing.T) {
 	}
 	delivered := 0
 	h := deadRoutes(t, s, func(events []daybook.Event) error { delivered += len(events); return nil })
-	r := httptest.NewRequest("POST", "/v1/deadletters/retry", strings.NewReader(`{"destination":"kafka"}`))
+	r := httptest.NewRequest(http.MethodPost, "/v1/deadletters/retry", strings.NewReader(`{"destination":"kafka"}`))
 	r.Host = "localhost"
 	r.Header.Set("Authorization", "Bearer secret")
 	h.ServeHTTP(deaf{httptest.NewRecorder()}, r)

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"encoding/json"
 	"os"
 	"time"
 )
@@ -29,6 +30,8 @@ type Config struct {
 
 	DeadLetters  string        `usage:"destination that gets what can never be delivered, where the store is no journal"`
 	Destinations []Destination `key:"-"` // in the order of the file
+
+	ClientSettings json.RawMessage `key:"-"` // what clients fetch, as JSON; nil = none
 }
 
 // journalStore is the store that is no destination.
@@ -104,8 +107,8 @@ func (c Config) withDefaults() Config {
 		k.setDefault(&c)
 	}
 	destinations := make([]Destination, len(c.Destinations))
-	for i, d := range c.Destinations {
-		destinations[i] = d.withDefaults()
+	for i := range c.Destinations {
+		destinations[i] = completed(c.Destinations[i])
 	}
 	c.Destinations = destinations
 	if c.Instance == "" {

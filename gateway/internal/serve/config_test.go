@@ -83,6 +83,9 @@ func TestAFileIsReadOrRefusedWithThePlace(t *testing.T) {
 		"what makes a duplicate":            {"dedup:\n  by: [event_id, idempotency_key]\n", ""},
 		"a duplicate by something else":     {"dedup:\n  by: [event_id, name]\n", `daybook.yaml:2:7: dedup.by: "name" is not one of: event_id, idempotency_key`},
 		"a duplicate without its id":        {"dedup: {by: idempotency_key}\n", "daybook.yaml:1:13: dedup.by: event_id must be in it: without it a repeated request would be stored twice"},
+		"settings for clients":              {"settings: {sampling: {a: {sample_rate: 0.1}, b: {sample_rate: 1, by: user_id}}, kill: [hook], batch: {events: 100}}\n", ""},
+		"settings of another kind":          {"settings: {samplig: {}}\n", "daybook.yaml:1:11: settings.samplig: is not one of: sampling, kill, batch"},
+		"a rate above 1":                    {"settings: {sampling: {a: {sample_rate: 2}}}\n", "daybook.yaml:1:11: settings.sampling: a: sample_rate must be from 0 to 1"},
 		"how much is kept":                  {"journal: {keep: 7d, max_size: 10GiB, warn_at: 80%, refuse_at: 95%}\n", ""},
 		"a share without its sign":          {"journal: {warn_at: 80}\n", `daybook.yaml:1:20: journal.warn_at: "80" is not a share such as 80%`},
 		"a share above all":                 {"journal: {warn_at: 101%}\n", `daybook.yaml:1:20: journal.warn_at: "101%" is not a share such as 80%`},
@@ -208,6 +211,7 @@ func TestSecretsAreMaskedWhereverTheyArePrinted(t *testing.T) {
 
 func TestWhatIsPrintedLoadsAsTheSameConfiguration(t *testing.T) {
 	file := "data: '$${X} # \"quoted\"'\nstop: {delay: 90s, within: 7d}\nlimits: {memory: 1GB}\ndedup: {window: 36h}\ninstance: '123'\n" +
+		"settings: {kill: [hook]}\n" +
 		"destinations:\n  book: {type: postgres, url: 'postgres://db/x', where: 'event_name == \"a\"', send: [event_id, event_name, event_ts], batch: {events: 7}}\n"
 	c, from, err := load(file, nil, nil)
 	if err != nil {

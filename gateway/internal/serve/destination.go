@@ -38,8 +38,8 @@ type DestinationBatch struct {
 	Age    time.Duration `default:"1s" usage:"how long an event waits for others at most"`
 }
 
-// withDefaults returns d with every zero field set to its default.
-func (d Destination) withDefaults() Destination {
+// completed returns d with every zero field set to its default.
+func completed(d Destination) Destination {
 	k, ok := kindNamed(d.Type)
 	if !ok {
 		return d

@@ -109,7 +109,7 @@ func TestDestinationsThatCannotWorkAreRefused(t *testing.T) {
 
 // TestTheDocumentNamesEveryKey holds docs/destinations.md to the keys there are.
 func TestTheDocumentNamesEveryKey(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "docs/destinations.md"))
+	text, err := os.ReadFile(filepath.Join(root, "docs", "destinations.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"daybook.dev"
@@ -58,9 +59,9 @@ func openSink(ctx context.Context, d *Destination, from Origins) (daybook.Sink, 
 // closeDestinations closes the sinks, the last one first.
 func closeDestinations(ctx context.Context, all []*opened) error {
 	var problems []error
-	for i := len(all) - 1; i >= 0; i-- {
-		if err := all[i].sink.Close(ctx); err != nil {
-			problems = append(problems, fmt.Errorf("destinations.%s: %w", all[i].Name, err))
+	for _, d := range slices.Backward(all) {
+		if err := d.sink.Close(ctx); err != nil {
+			problems = append(problems, fmt.Errorf("destinations.%s: %w", d.Name, err))
 		}
 	}
 	return errors.Join(problems...)

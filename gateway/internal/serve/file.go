@@ -19,7 +19,7 @@ type fileValue struct {
 
 // later lists the keys of Daybook's design that this version does not have, so
 // that they are not taken for misspellings. A name stands for all below it.
-var later = []string{"callers", "redact", "rules", "schemas", "settings"}
+var later = []string{"callers", "redact", "rules", "schemas"}
 
 // maxFileBytes is far above any real configuration. The parser's time grows with
 // the square of some files, and a mistaken path must not keep it for minutes.
@@ -29,6 +29,7 @@ const maxFileBytes = 64 << 10
 type fileContent struct {
 	values       map[string]fileValue // by key name
 	destinations []fileDestination    // in the order of the file
+	settings     []byte               // for clients, as JSON; nil = none
 }
 
 // parseFile reads a YAML file. It knows only mappings of plain values: that is
@@ -49,7 +50,7 @@ func parseFile(name string, text []byte, expand expander, destinations bool) (fi
 	for _, doc := range file.Docs {
 		r.section("", doc.Body)
 	}
-	return fileContent{r.values, r.destinations}, errors.Join(r.problems...)
+	return fileContent{r.values, r.destinations, r.settings}, errors.Join(r.problems...)
 }
 
 func syntaxError(name string, err error) error {
@@ -73,6 +74,7 @@ type fileReader struct {
 
 	values       map[string]fileValue
 	destinations []fileDestination
+	settings     []byte
 	problems     []error
 }
 
@@ -107,6 +109,8 @@ func (r *fileReader) entry(prefix string, entry *ast.MappingValueNode) {
 		if !r.passOver {
 			r.readDestinations(entry.Value)
 		}
+	case r.below == "" && key == settingsKey:
+		r.readSettings(entry.Value)
 	case r.below == "" && slices.Contains(later, key):
 		r.problem(entry.Key, "%s: not available in this version", key)
 	default:
@@ -134,7 +138,7 @@ func (r *fileReader) unknown(key string, node ast.Node) {
 	hint := ""
 	var others []string
 	if r.below == "" {
-		others = append(others, destinationsKey)
+		others = append(others, destinationsKey, settingsKey)
 	}
 	if near := r.keys.nearest(key, others...); near == key {
 		hint = "; keys nest: write " + strings.ReplaceAll(key, ".", ": ")

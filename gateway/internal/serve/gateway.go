@@ -17,6 +17,7 @@ import (
 	"daybook.dev/gateway/internal/intake/logevent"
 	"daybook.dev/gateway/internal/intake/plainhttp"
 	"daybook.dev/gateway/internal/intake/rpcinfo"
+	"daybook.dev/gateway/internal/intake/settings"
 	"daybook.dev/gateway/internal/operations"
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/evidence"
@@ -232,6 +233,7 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 		Report: g.metrics.countClientDrops, Refused: g.refused,
 	}))
 	routes.Handle(logevent.Path, g.metrics.timed(logevent.Protocol, g.logEvents(a, budget)))
+	routes.Handle(settings.Path, settings.Handler(g.config.ClientSettings))
 	rpcinfo.Handle(routes, []string{logevent.ServiceName}, g.ready)
 	operations.Probes(routes, g.ready)
 	return routes

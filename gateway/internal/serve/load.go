@@ -70,6 +70,7 @@ func Load(in Inputs) (Config, Origins, error) {
 		c.Destinations = append(c.Destinations, d)
 		problems = append(problems, wrong...)
 	}
+	c.ClientSettings = fromFile.settings
 	if len(problems) > 0 {
 		return Config{}, nil, errors.Join(problems...)
 	}

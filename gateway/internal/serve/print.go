@@ -48,6 +48,9 @@ func (c Config) WriteYAML(w io.Writer, from Origins) error {
 			lines.add(d.key(k.Name), k.yaml(target), from.Of(d.key(k.Name)))
 		})
 	}
+	if c.ClientSettings != nil {
+		fmt.Fprintf(&lines.text, "%s: %s\n", settingsKey, c.ClientSettings)
+	}
 	_, err := io.WriteString(w, lines.text.String())
 	return err
 }
