@@ -46,13 +46,13 @@ func TestWhatWasReadBeforeItWasEvictedIsStillDelivered(t *testing.T) {
 		sink.Do(func(_ context.Context, events []daybook.Event) error { return delivertest.Coded(daybook.Unavailable) })
 		d := out(sink)
 		d.Concurrency, d.Batch.Events = 1, 10
-		p.add("a", 1000) // 512 of them are read
+		p.add("a", 3000) // 2048 of them are read
 		r := p.start(t, d)
 		settle(time.Second)
-		p.store.Evict(800)
+		p.store.Evict(2500)
 		sink.Do(nil)
 		settle(10 * time.Second)
-		r.wants(deliver.Counts{Delivered: 712, Evicted: 288}, 0)
+		r.wants(deliver.Counts{Delivered: 2548, Evicted: 452}, 0)
 		r.stop()
 	})
 }
@@ -136,6 +136,22 @@ func TestRecordsThatAreNoEventsAreNotMissed(t *testing.T) {
 			t.Errorf("the log says %q", lines)
 		}
 		r.stop()
+	})
+}
+
+func TestAStoreThatIsClosedFirstKeepsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace()
+		sink := &delivertest.Sink{}
+		sink.Do(refusing("a-1"))
+		r := p.start(t, out(sink))
+		settle(time.Second)
+		p.store.Close()
+		settle(time.Hour)
+		r.stop()
+		if lines := p.log.lines("level=ERROR"); len(lines) != 0 {
+			t.Errorf("the log says %q", lines)
+		}
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 
 const (
 	// readMax is how many records one read asks for.
-	readMax = 512
+	readMax = 2048
 
 	// nearTail is how far behind the newest record a destination counts as
 	// being near it. Others read on their own.

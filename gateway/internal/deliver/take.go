@@ -105,10 +105,7 @@ func (l *lane) takeEvent(e *store.Entry, now time.Time) {
 		c.Filtered++
 		w.done(own, 0)
 	default:
-		n := &node{
-			first: e.Position, last: e.Position, state: fresh, since: now, received: e.Received,
-			load: &load{event: e.Event, bytes: eventBytes(&e.Event)},
-		}
+		n := newFresh(e, now)
 		w.push(n)
 		l.pending.add(n)
 	}

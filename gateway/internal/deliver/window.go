@@ -41,6 +41,19 @@ type load struct {
 	fault    *fault // why the last attempt failed
 }
 
+// newFresh returns the node of an event that is to be written.
+func newFresh(e *store.Entry, now time.Time) *node {
+	both := &struct { // one allocation
+		node
+		load
+	}{
+		node{first: e.Position, last: e.Position, state: fresh, since: now, received: e.Received},
+		load{event: e.Event, bytes: eventBytes(&e.Event)},
+	}
+	both.node.load = &both.load
+	return &both.node
+}
+
 // A window is what a destination has read and not finished, in the order of the
 // store, with what is finished in between. Neighbours that are finished become
 // one run, so it takes room for what is unfinished, not for what lies between.
@@ -123,7 +136,7 @@ func (w *window) finish(n *node) {
 	if n.load != nil {
 		w.live--
 		w.liveBytes -= n.load.bytes
-		n.load = nil
+		*n.load, n.load = load{}, nil // the memory stays with the run, the event need not
 	}
 	n.state = finished
 	if p := n.prev; p != nil && p.state == finished {
