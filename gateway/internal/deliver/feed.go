@@ -31,7 +31,7 @@ type feed struct {
 	from     source
 	maxBytes int // of the shared blocks
 
-	reading sync.Mutex // held by whoever reads for all; never together with mu
+	reading sync.Mutex // held by whoever reads for all; taken before mu, which is never held while reading
 
 	mu      sync.Mutex
 	blocks  []block       // guarded by mu, like everything below: by position, ends ascending
@@ -48,8 +48,8 @@ type source interface {
 // newest is the position of the newest record, also where it is not kept any
 // more.
 func newest(s source) store.Position {
-	if _, newest := s.Bounds(); newest != 0 {
-		return newest
+	if _, last := s.Bounds(); last != 0 {
+		return last
 	}
 	tallies := s.Tallies()
 	return tallies[len(tallies)-1].Position
