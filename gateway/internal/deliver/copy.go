@@ -31,22 +31,35 @@ func TakeCursors(data string) (Cursors, error) {
 		return c, fmt.Errorf("deliver: %w", err)
 	}
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), cursorSuffix) {
+		name, ok := strings.CutSuffix(strings.TrimSuffix(e.Name(), ".old"), cursorSuffix)
+		if !ok {
 			continue
 		}
-		content, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it is being replaced; without it the destination begins where its configuration says
-		}
-		if err == nil {
-			_, err = parseCursor(content)
-		}
+		content, err := takeCursor(dir, name)
 		if err != nil {
-			return c, fmt.Errorf("deliver: %s: %w", e.Name(), err)
+			return c, fmt.Errorf("deliver: %w", err)
 		}
-		c.content[e.Name()] = content
+		c.content[name+cursorSuffix] = content
 	}
 	return c, nil
+}
+
+// takeCursor reads the cursor of a destination. While a gateway replaces it there
+// is only the one before.
+func takeCursor(dir, destination string) ([]byte, error) {
+	name := filepath.Join(dir, destination+cursorSuffix)
+	content, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		name = filepath.Join(dir, destination+oldSuffix)
+		content, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parseCursor(content); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(name), err)
+	}
+	return content, nil
 }
 
 // CopyTo writes the cursors into another data directory. Cursors that are there

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"daybook.dev/gateway/internal/deliver"
+	"daybook.dev/gateway/internal/deliver/delivertest"
 )
 
 func TestADirectoryWithoutCursorsIsCopiedWithoutAny(t *testing.T) {
@@ -34,5 +35,33 @@ func TestADamagedCursorIsNotCopied(t *testing.T) {
 	}
 	if _, err := deliver.TakeCursors(from); err == nil {
 		t.Error("it is taken")
+	}
+}
+
+func TestACursorThatIsBeingReplacedIsCopiedAsItWas(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	j := openJournal(t, from)
+	storeEvents(t, j, "a", 3)
+	if err := j.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	deliverAll(t, from, &delivertest.Sink{}, 3)
+	name := deliver.CursorFile(from, "out")
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(name, name+".old"); err != nil { // a save is that far
+		t.Fatal(err)
+	}
+	cursors, err := deliver.TakeCursors(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cursors.CopyTo(to); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(deliver.CursorFile(to, "out")); err != nil || string(got) != string(want) {
+		t.Errorf("copied %q, %v", got, err)
 	}
 }
