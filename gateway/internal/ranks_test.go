@@ -51,6 +51,7 @@ var ranks = map[string]int{
 	"internal/intake/telemetrygateway":  5,
 	"internal/serve":                    6,
 	"cmd/daybook":                       7,
+	"gatewaytest":                       7,
 }
 
 func TestImportsFollowTheRanks(t *testing.T) {
