@@ -48,7 +48,7 @@ func TestR1CrashesUnderLoadLoseNothingAcknowledged(t *testing.T) {
 	if err := gateway.stop(); err != nil {
 		t.Fatal(err)
 	}
-	requireBook(t, "store dump", output(t, command("store", "dump", "--data", dir+"/data")), sent, cycles)
+	requireBook(t, "store dump", output(t, command("store", "dump", "--events", "--data", dir+"/data")), sent, cycles)
 	output(t, command("store", "verify", "--data", dir+"/data"))
 	t.Logf("%d kills, %d events acknowledged, of them %d only when sent again", cycles, len(sent.acknowledged), sent.duplicates)
 }

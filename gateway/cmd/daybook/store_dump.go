@@ -13,13 +13,14 @@ import (
 )
 
 func newStoreDump(a *app) *cobra.Command {
-	return &cobra.Command{
+	var events bool
+	cmd := &cobra.Command{
 		Use:   "dump",
 		Short: "Print every record, oldest first",
 		Long: "Print every record, oldest first, one JSON object per line whatever -o says. An event is the\n" +
 			"row that `daybook tail -o json` prints. Other records have a \"kind\", and the event they are\n" +
-			"about under \"event\".",
-		Example: "  daybook store dump --data ./copy | daybook send -",
+			"about under \"event\"; --events leaves them out.",
+		Example: "  daybook store dump --events --data ./copy | daybook send -",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			c, err := a.place()
@@ -29,6 +30,9 @@ func newStoreDump(a *app) *cobra.Command {
 			out := bufio.NewWriterSize(a.stdout, 64<<10)
 			var row []byte
 			err = journal.Dump(c.Data, func(e store.Entry) error {
+				if events && e.Kind != store.KindEvent {
+					return nil
+				}
 				var err error
 				if row, err = appendRecord(row[:0], e); err != nil {
 					return err
@@ -42,6 +46,8 @@ func newStoreDump(a *app) *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&events, "events", false, "print events only, as send takes them")
+	return cmd
 }
 
 // appendRecord appends any record as JSON.
