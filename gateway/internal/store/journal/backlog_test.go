@@ -19,33 +19,42 @@ func TestR10AStartDoesNotDependOnTheBacklog(t *testing.T) {
 	backlog, seconds, megabytes := size(128, 10_000), 2.0, size(80, 200)
 	dir := t.TempDir()
 	makeBacklog(t, dir, int64(backlog)<<20)
-	took, peak, keys := openChild(t, dir)
-	for range size(0, 2) { // a machine may have something else to do
-		again, more, _ := openChild(t, dir)
-		took, peak = min(took, again), max(peak, more)
+	best := openChild(t, dir)
+	for range size(0, 4) { // a machine may have something else to do
+		again := openChild(t, dir)
+		best.took, best.peak = min(best.took, again.took), max(best.peak, again.peak)
+		best.worked = min(best.worked, again.worked)
 	}
-	t.Logf("%d MB with %d keys opened in %.2f s, %d MB at most", backlog, keys, took, peak>>10)
-	if peak>>10 > megabytes || keys < backlog*500 {
+	t.Logf("%d MB with %d keys opened in %.2f s, %.2f s of processor time, %d MB at most",
+		backlog, best.keys, best.took, best.worked, best.peak>>10)
+	if best.peak>>10 > megabytes || best.keys < backlog*500 {
 		t.Errorf("at most %d MB were wanted, and %d keys", megabytes, backlog*500)
 	}
-	// A busy machine of the short form proves nothing about time.
-	if inLab() && took > seconds {
+	// A machine that gives others most of its time proves nothing about ours. The
+	// short form is mostly run on such.
+	busy := best.took > 2*best.worked
+	if inLab() && best.took > seconds && !(busy && best.worked < seconds) {
 		t.Errorf("at most %.1f s were wanted", seconds)
 	}
 }
 
-// openChild returns what TestChildOpens says: seconds, kilobytes, keys.
-func openChild(t *testing.T, dir string) (took float64, peak, keys int) {
+// An opening is what TestChildOpens says of one.
+type opening struct {
+	took, worked float64 // seconds by the clock, and of processor time
+	peak, keys   int     // kilobytes, and how many
+}
+
+func openChild(t *testing.T, dir string) (o opening) {
 	t.Helper()
 	out, err := child(t, "TestChildOpens", dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	_, said, _ := strings.Cut(string(out), "opened: ")
-	if _, err := fmt.Sscanf(said, "%f s, %d kB, %d keys", &took, &peak, &keys); err != nil {
+	if _, err := fmt.Sscanf(said, "%f s, %f s worked, %d kB, %d keys", &o.took, &o.worked, &o.peak, &o.keys); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return took, peak, keys
+	return o
 }
 
 // makeBacklog fills a journal with events of about a kilobyte.
@@ -80,14 +89,17 @@ func makeBacklog(t *testing.T, dir string, bytes int64) {
 // TestChildOpens opens a journal, uses it, and says what that took.
 func TestChildOpens(t *testing.T) {
 	dir := childDir(t)
-	started := time.Now()
-	j := open(t, journal.Options{Dir: dir, Now: justAfter, MaxBytes: 1 << 40})
-	took := time.Since(started)
+	var j *journal.Journal
+	var took time.Duration
+	worked := cpu(func() {
+		took = elapsed(func() { j = open(t, journal.Options{Dir: dir, Now: justAfter, MaxBytes: 1 << 40}) })
+	})
 	appendOne(t, j, "fresh")
 	if _, newest := j.Bounds(); newest < 1000 {
 		t.Fatalf("newest is %d", newest)
 	}
-	fmt.Fprintf(os.Stdout, "opened: %.3f s, %d kB, %d keys\n", took.Seconds(), peakMemory(t), j.Stats().DedupKeys)
+	fmt.Fprintf(os.Stdout, "opened: %.3f s, %.3f s worked, %d kB, %d keys\n",
+		took.Seconds(), worked.Seconds(), peakMemory(t), j.Stats().DedupKeys)
 }
 
 // peakMemory is the most memory this process ever had, in kB.

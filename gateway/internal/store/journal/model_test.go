@@ -102,8 +102,10 @@ func (e *episode) step() {
 	}
 	_, newest := e.journal.Bounds()
 	e.require(int(newest) == len(e.model.records), "newest is %d, want %d", newest, len(e.model.records))
-	counted := storetest.EventsStored(e.t, e.journal)
-	e.require(counted == e.model.events, "%d events are counted, want %d", counted, e.model.events)
+	if len(e.trail)%16 == 0 {
+		counted := storetest.EventsStored(e.t, e.journal)
+		e.require(counted == e.model.events, "%d events are counted, want %d", counted, e.model.events)
+	}
 }
 
 func (e *episode) require(ok bool, format string, args ...any) {
