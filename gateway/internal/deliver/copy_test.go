@@ -1,6 +1,7 @@
 package deliver_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -61,7 +62,7 @@ func TestACursorThatIsBeingReplacedIsCopiedAsItWas(t *testing.T) {
 	if err := cursors.CopyTo(to); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(deliver.CursorFile(to, "out")); err != nil || string(got) != string(want) {
+	if got, err := os.ReadFile(deliver.CursorFile(to, "out")); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("copied %q, %v", got, err)
 	}
 }

@@ -59,7 +59,7 @@ func New(o Options) http.Handler {
 	closed := http.NewServeMux()
 	closed.Handle("GET /version", version(o.Version))
 	closed.Handle("GET /metrics", o.Metrics)
-	closed.Handle("GET /v1/tail", &tail{events: o.Events, store: o.Store, streams: o.Streams, failed: o.Failed})
+	closed.Handle("GET /v1/tail", tailing(o))
 	deadLetterRoutes(closed, o)
 	replayRoutes(closed, o)
 	traceRoutes(closed, o)

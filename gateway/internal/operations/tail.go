@@ -35,11 +35,15 @@ type tail struct {
 	failed  func(error)
 }
 
-func (t *tail) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if t.events == nil {
-		refuse(w, http.StatusNotImplemented, "unimplemented", "tail is not available: this store cannot be read")
-		return
+// tailing returns the route of tail, or what says that there is none.
+func tailing(o Options) http.Handler {
+	if o.Events == nil {
+		return notAvailable("tail is", o.Direct)
 	}
+	return &tail{events: o.Events, store: o.Store, streams: o.Streams, failed: o.Failed}
+}
+
+func (t *tail) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	follow, other, err := t.parseFollow(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "invalid", err.Error())

@@ -27,9 +27,9 @@ func Check(ctx context.Context, c Config, from Origins, ephemeral string) []Find
 	findings := []Finding{
 		{"ingest", true, c.Ingest.Listen.URL() + ": " + c.WhoMaySend() + inUse(ctx, c.Ingest.Listen)},
 		{"operations", true, c.operationsURL() + ": " + c.WhoMayRead() + inUse(ctx, c.Operations.Listen)},
-		checkData(c, ephemeral),
-		checkRetention(c),
-		checkEvidence(c),
+	}
+	if c.Store == journalStore {
+		findings = append(findings, checkData(c, ephemeral), checkRetention(c), checkEvidence(c))
 	}
 	findings = append(findings, checkDelivery(c, from)...)
 	for _, problem := range c.Problems(from) {
