@@ -18,6 +18,7 @@ type Batch struct {
 	Protocol string // the intake's name, as rows and metrics show it
 	Request  string // the request's id, for logs
 	Events   []admit.Submission
+	Bytes    int // of the request, decompressed: what quotas count
 
 	// Wait says that the protocol's callers wait for the destinations of the
 	// Accepter. The events of other batches get there by following the store.
@@ -91,6 +92,7 @@ func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) (records []store.R
 			continue
 		}
 		record.Caller, record.Protocol, record.Instance = b.Caller.Name, b.Protocol, a.Instance
+		record.Scope = scopeOf(b.Caller.Name, submission.Publisher)
 		if b.Wait || a.AlwaysWait {
 			record.Awaited = a.awaited(&record)
 		}
@@ -98,6 +100,15 @@ func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) (records []store.R
 		indexes = append(indexes, i)
 	}
 	return records, indexes
+}
+
+// scopeOf is within what an event's id is unique: its caller, or a publisher that
+// the caller vouches for. Nobody gets into another caller's scope.
+func scopeOf(caller, publisher string) string {
+	if publisher == "" {
+		return "" // means the caller
+	}
+	return caller + "/" + publisher
 }
 
 // settle writes what the store decided into the outcomes and returns the events

@@ -15,6 +15,11 @@ import (
 type Submission struct {
 	Event daybook.Event
 
+	// Publisher is whom the caller vouches for: the event's id is unique within
+	// caller and publisher, so that the publishers behind one caller cannot take
+	// each other's ids. Empty where the caller speaks for itself.
+	Publisher string
+
 	// TimeGiven says that the caller set Event.Time, so that the first instant
 	// of the year 1, Go's zero time, is kept when it was meant. A time that was
 	// not given is one a gateway filled in before: it is kept, and no part of

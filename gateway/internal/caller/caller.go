@@ -2,7 +2,7 @@
 // credentials; everything behind it knows a Caller.
 package caller
 
-// A Caller is somebody who may send events.
+// A Caller is somebody who may send events. The zero value is nobody.
 type Caller struct {
 	// Name is the caller's configured name. It labels metrics and rows, and
 	// event ids are unique within it.

@@ -12,12 +12,6 @@ import (
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
 	"daybook.dev/gateway/internal/admit"
-	"daybook.dev/gateway/internal/caller"
-	"daybook.dev/gateway/internal/intake"
-	"daybook.dev/gateway/internal/intake/logevent"
-	"daybook.dev/gateway/internal/intake/plainhttp"
-	"daybook.dev/gateway/internal/intake/rpcinfo"
-	"daybook.dev/gateway/internal/intake/settings"
 	"daybook.dev/gateway/internal/operations"
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/evidence"
@@ -217,41 +211,6 @@ func (g *Gateway) awaited() []accept.Destination {
 		}
 	}
 	return all
-}
-
-// intakes returns the routes of the protocols. They share one budget for what
-// is in memory.
-func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
-	limits := g.config.Limits
-	budget := intake.NewBudget(int64(limits.Memory))
-	budget.Shed = g.metrics.countShed
-	body := &intake.Body{MaxBytes: int64(limits.Request), MaxDecoded: int64(limits.Decompressed), Budget: budget}
-
-	routes := http.NewServeMux()
-	routes.Handle(plainhttp.Path, g.metrics.timed(plainhttp.Protocol, &plainhttp.Handler{
-		Accept: a.Accept, Body: body, Durability: g.store.Durability(), MaxEvents: limits.Batch,
-		Report: g.metrics.countClientDrops, Refused: g.refused,
-	}))
-	routes.Handle(logevent.Path, g.metrics.timed(logevent.Protocol, g.logEvents(a, budget)))
-	routes.Handle(settings.Path, settings.Handler(g.config.ClientSettings))
-	rpcinfo.Handle(routes, []string{logevent.ServiceName}, g.ready)
-	operations.Probes(routes, g.ready)
-	return routes
-}
-
-func (g *Gateway) logEvents(a *accept.Accepter, budget *intake.Budget) http.Handler {
-	trust := g.config.Ingest.TrustHeaders
-	service := &logevent.Service{
-		Accept: a.Accept, Budget: budget, Durability: g.store.Durability(), Refused: g.refused,
-		Trust: caller.TrustHeaders{Email: trust.Email, ID: trust.ID, From: trust.From.prefixes()},
-	}
-	return service.Handler()
-}
-
-// refused is told of every request that is refused as a whole.
-func (g *Gateway) refused(r intake.Refusal) {
-	g.metrics.countRefused(r)
-	logRefused(g.log, g.events, r)
 }
 
 func (g *Gateway) operationsRoutes(b Build) (http.Handler, error) {

@@ -96,7 +96,9 @@ func (*body) Close() error { return nil }
 // call through connect-go.
 func BenchmarkFast(b *testing.B) {
 	accepter := &accept.Accepter{Admit: &admit.Admitter{}, Store: intaketest.Nowhere{}}
-	service := logevent.Service{Accept: accepter.Accept, Budget: intake.NewBudget(256 << 20), Durability: accepter.Store.Durability()}
+	service := logevent.Service{
+		Door: intake.Door{Accept: accepter.Accept, Durability: accepter.Store.Durability()}, Budget: intake.NewBudget(256 << 20),
+	}
 	handler := service.Handler()
 	text := typical()
 	for name, contentType := range map[string]string{"fast": "application/json", "connect-go": "application/json; charset=UTF-8"} {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/intake"
 )
 
@@ -41,14 +42,14 @@ func timeoutOf(header []string) (timeout time.Duration, ok bool) {
 }
 
 // serveFast answers a call on bytes.
-func (s *Service) serveFast(w http.ResponseWriter, r *http.Request, body *intake.Body, timeout time.Duration) {
+func (s *Service) serveFast(w http.ResponseWriter, r *http.Request, who caller.Caller, body *intake.Body, timeout time.Duration) {
 	ctx := r.Context()
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	answer := s.answerFast(ctx, r, body)
+	answer := s.answerFast(ctx, r, who, body)
 	status, rendered := answer.appendConnect(nil)
 	header := w.Header()
 	answer.setHeader(header, s.Durability)
@@ -61,7 +62,7 @@ func (s *Service) serveFast(w http.ResponseWriter, r *http.Request, body *intake
 var contentTypeJSON = []string{"application/json"}
 
 // answerFast is the three steps: decode, accept, render.
-func (s *Service) answerFast(ctx context.Context, r *http.Request, body *intake.Body) reply {
+func (s *Service) answerFast(ctx context.Context, r *http.Request, who caller.Caller, body *intake.Body) reply {
 	text, err := body.Read(r)
 	if err != nil {
 		return s.unread(r.Header, err)
@@ -70,5 +71,5 @@ func (s *Service) answerFast(ctx context.Context, r *http.Request, body *intake.
 	if err := text.Charge(copies * int64(len(text.Bytes()))); err != nil {
 		return s.unread(r.Header, err)
 	}
-	return s.logEvent(ctx, s.decodeJSON(text.Bytes()), r.RemoteAddr, r.Header)
+	return s.logEvent(ctx, who, s.decodeJSON(text.Bytes()), r.RemoteAddr, r.Header)
 }

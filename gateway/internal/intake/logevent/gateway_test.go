@@ -48,7 +48,7 @@ func newGateway() *gateway {
 		Store: g.store, Instance: "test",
 	}
 	g.Service = logevent.Service{
-		Accept: g.accepter.Accept, Budget: intake.NewBudget(64 << 20), Durability: g.store.Durability(),
+		Door: intake.Door{Accept: g.accepter.Accept, Durability: g.store.Durability()}, Budget: intake.NewBudget(64 << 20),
 		Trust: caller.TrustHeaders{
 			Email: "x-goog-authenticated-user-email", ID: "x-goog-authenticated-user-id",
 			From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},

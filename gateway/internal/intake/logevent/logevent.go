@@ -54,33 +54,31 @@ const (
 // A Service answers LogEvent calls. Set the fields before Handler is called;
 // Accept is required.
 type Service struct {
-	// Accept stores a batch and says what became of its events.
-	Accept func(context.Context, accept.Batch) []daybook.Outcome
+	intake.Door
 
 	// Budget is what requests in flight are charged to. Nil means no limit.
 	Budget *intake.Budget
 
-	// Durability is what an event that is stored rests on.
-	Durability daybook.Durability
-
 	// Trust says which proxy headers name the caller, and whose.
 	Trust caller.TrustHeaders
-
-	// Refused is told of every request that is refused before it is decoded.
-	// Nil means nobody is.
-	Refused func(intake.Refusal)
 }
 
 // Handler returns the handler of Path, for all protocols.
 func (s *Service) Handler() http.Handler {
 	body := &intake.Body{MaxBytes: maxMessage, MaxDecoded: maxMessage, Budget: s.Budget}
-	rpc := s.rpcHandler()
+	rpc, turnAway := s.rpcHandler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if timeout, ok := fast(r); ok {
-			s.serveFast(w, r, body, timeout)
+		who, err := s.Enter(Protocol, r)
+		if err != nil {
+			s.TurnedAway(Protocol, r.Header, err)
+			turnAway(w, r, err)
 			return
 		}
-		s.serveCharged(w, r, rpc)
+		if timeout, ok := fast(r); ok {
+			s.serveFast(w, r, who, body, timeout)
+			return
+		}
+		s.serveCharged(w, r, who, rpc)
 	})
 }
 
@@ -89,11 +87,12 @@ type call struct {
 	request request
 	refused *daybook.Error // what is wrong with it
 	shed    *daybook.Error // nobody looked: there was no memory to decode it
+	size    int            // bytes of the message
 }
 
 // logEvent admits and stores the event of a call and, where destinations are
 // waited for, forwards it. remoteAddr and header say who is behind it.
-func (s *Service) logEvent(ctx context.Context, c call, remoteAddr string, header http.Header) reply {
+func (s *Service) logEvent(ctx context.Context, who caller.Caller, c call, remoteAddr string, header http.Header) reply {
 	if c.shed != nil {
 		return s.unread(header, c.shed)
 	}
@@ -105,11 +104,12 @@ func (s *Service) logEvent(ctx context.Context, c call, remoteAddr string, heade
 		submission = c.request.submission(s.Trust.Identity(remoteAddr, header))
 	}
 	outcomes := s.Accept(ctx, accept.Batch{
-		Caller:   caller.Anonymous,
+		Caller:   who,
 		Protocol: Protocol,
 		Request:  intake.RequestIDOf(header),
 		Wait:     true,
 		Events:   []admit.Submission{submission},
+		Bytes:    c.size,
 	})
 	return replyOf(outcomes[0], c.request.key.value)
 }

@@ -5,24 +5,30 @@ import (
 	"net/http"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/intake"
 )
 
-// takenKey is where the context of a call through connect-go has the mark that
-// the call reached us.
-type takenKey struct{}
+// visitKey is where the context of a call through connect-go has its visit.
+type visitKey struct{}
+
+// A visit is what we know of a call while connect-go has it.
+type visit struct {
+	who   caller.Caller
+	taken bool // the call reached us
+}
 
 // serveCharged lets connect-go answer a call and charges what it reads. What
 // connect-go refuses by itself never reaches us, and is reported here.
-func (s *Service) serveCharged(w http.ResponseWriter, r *http.Request, rpc http.Handler) {
+func (s *Service) serveCharged(w http.ResponseWriter, r *http.Request, who caller.Caller, rpc http.Handler) {
 	body := chargedBody{ReadCloser: r.Body, lease: s.Budget.Lease(), limit: wireLimit(r.Header), compressed: compressed(r.Header)}
 	defer body.lease.Release()
-	taken := false
-	r = r.WithContext(context.WithValue(r.Context(), takenKey{}, &taken))
+	v := visit{who: who}
+	r = r.WithContext(context.WithValue(r.Context(), visitKey{}, &v))
 	r.Body = &body
 	rpc.ServeHTTP(w, r)
-	if !taken {
-		s.report(r.Header, untaken(r, &body))
+	if !v.taken {
+		s.TurnedAway(Protocol, r.Header, untaken(r, &body))
 	}
 }
 
@@ -44,12 +50,6 @@ func untaken(r *http.Request, body *chargedBody) *daybook.Error {
 
 // unread is the reply to a call whose body could not be read.
 func (s *Service) unread(header http.Header, err *daybook.Error) reply {
-	s.report(header, err)
+	s.TurnedAway(Protocol, header, err)
 	return unread(err)
-}
-
-func (s *Service) report(header http.Header, err *daybook.Error) {
-	if s.Refused != nil {
-		s.Refused(intake.Refusal{Protocol: Protocol, Request: intake.RequestIDOf(header), Err: err})
-	}
 }

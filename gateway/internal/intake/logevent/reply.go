@@ -74,30 +74,17 @@ func unreadCode(err *daybook.Error) connect.Code {
 	return wireCode(err)
 }
 
-// wireCode is the protocol's code for an error. One that carries none, or no
-// error where there should be one, is our fault.
+// wireCode is the contract's code for an error. A gateway that is overloaded,
+// full or stopping has stored nothing and says so with resource_exhausted.
 func wireCode(err error) connect.Code {
-	if code, ok := wireCodes[daybook.CodeOf(err)]; ok {
+	if code := intake.RPCCode(err); code != connect.CodeUnavailable {
 		return code
 	}
-	return connect.CodeInternal
-}
-
-var wireCodes = map[daybook.Code]connect.Code{
-	daybook.Invalid:         connect.CodeInvalidArgument,
-	daybook.Unauthenticated: connect.CodeUnauthenticated,
-	daybook.Denied:          connect.CodePermissionDenied,
-	daybook.TooLarge:        connect.CodeResourceExhausted,
-	daybook.Conflict:        connect.CodeAlreadyExists,
-	daybook.Exhausted:       connect.CodeResourceExhausted,
-	daybook.Unavailable:     connect.CodeResourceExhausted,
-	daybook.Unimplemented:   connect.CodeUnimplemented,
-	daybook.Internal:        connect.CodeInternal,
+	return connect.CodeResourceExhausted
 }
 
 // codeOf is the contract's error table. Unavailable is kept for one meaning,
-// stored but not forwarded: whoever reads it may stop trying. A gateway that is
-// overloaded, full or stopping has stored nothing and says resource_exhausted.
+// stored but not forwarded: whoever reads it may stop trying.
 func codeOf(o daybook.Outcome) connect.Code {
 	switch {
 	case o.Status == daybook.Stored:

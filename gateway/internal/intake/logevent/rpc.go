@@ -9,25 +9,31 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
+	"daybook.dev"
 	"daybook.dev/gateway/internal/intake"
 )
 
 // rpcHandler returns the handler that connect-go makes for the call: every
-// protocol and encoding it knows, with our decoding and rendering.
-func (s *Service) rpcHandler() http.Handler {
+// protocol and encoding it knows, with our decoding and rendering. turnAway answers
+// a call that is refused before it is read, in the same protocols.
+func (s *Service) rpcHandler() (rpc http.Handler, turnAway func(http.ResponseWriter, *http.Request, *daybook.Error)) {
 	options := append(intake.RPCOptions(maxMessage),
 		connect.WithCodec(codec{name: "proto", decode: s.decodeProto, encode: encodeProto}),
 		connect.WithCodec(codec{name: "json", decode: s.decodeJSON, encode: encodeJSON}),
 		connect.WithCodec(codec{name: "json; charset=utf-8", decode: s.decodeJSON, encode: encodeJSON}),
 	)
-	return connect.NewUnaryHandler(Path, s.serveRPC, options...)
+	writer := connect.NewErrorWriter(options...)
+	turnAway = func(w http.ResponseWriter, r *http.Request, err *daybook.Error) {
+		answer := unread(err)
+		_ = writer.Write(w, r, s.rpcError(&answer)) // a client that went away is not our failure
+	}
+	return connect.NewUnaryHandler(Path, s.serveRPC, options...), turnAway
 }
 
 func (s *Service) serveRPC(ctx context.Context, r *connect.Request[call]) (*connect.Response[reply], error) {
-	if t, ok := ctx.Value(takenKey{}).(*bool); ok {
-		*t = true
-	}
-	answer := s.logEvent(ctx, *r.Msg, r.Peer().Addr, r.Header())
+	v, _ := ctx.Value(visitKey{}).(*visit) // serveCharged put it there
+	v.taken = true
+	answer := s.logEvent(ctx, v.who, *r.Msg, r.Peer().Addr, r.Header())
 	if answer.failure != nil {
 		return nil, s.rpcError(&answer)
 	}
@@ -78,6 +84,7 @@ func (c codec) Unmarshal(body []byte, message any) error {
 		return fmt.Errorf("logevent: cannot decode a %T", message)
 	}
 	*into = c.decode(body)
+	into.size = len(body)
 	return nil
 }
 

@@ -71,7 +71,7 @@ func TestStatusFollowsTheOutcomes(t *testing.T) {
 		"a foreign error":      {[]daybook.Outcome{{Status: daybook.Failed, Err: errors.New("secret")}}, 503, "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := &plainhttp.Handler{Body: &intake.Body{}, Accept: func(context.Context, accept.Batch) []daybook.Outcome { return c.outcomes }}
+			h := &plainhttp.Handler{Door: intake.Door{Body: &intake.Body{}, Accept: func(context.Context, accept.Batch) []daybook.Outcome { return c.outcomes }}}
 			w := post(h, strings.Repeat(`{"event_name":"a"}`+"\n", len(c.outcomes)))
 			if w.Code != c.status || w.Header().Get("Retry-After") != c.retry {
 				t.Errorf("status %d, Retry-After %q; want %d, %q", w.Code, w.Header().Get("Retry-After"), c.status, c.retry)

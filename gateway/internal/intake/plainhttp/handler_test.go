@@ -26,7 +26,7 @@ func newHandler(s store.Store) *plainhttp.Handler {
 		},
 		Store: s, Instance: "test",
 	}
-	return &plainhttp.Handler{Accept: accepter.Accept, Body: &intake.Body{}, Durability: s.Durability()}
+	return &plainhttp.Handler{Door: intake.Door{Accept: accepter.Accept, Body: &intake.Body{}, Durability: s.Durability()}}
 }
 
 func post(h http.Handler, body string, headers ...string) *httptest.ResponseRecorder {

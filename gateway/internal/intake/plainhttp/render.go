@@ -1,13 +1,11 @@
 package plainhttp
 
 import (
-	"errors"
 	"strconv"
 	"sync"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"daybook.dev"
+	"daybook.dev/gateway/internal/intake"
 )
 
 // maxPooledReply keeps the reply to one rare large batch from pinning memory.
@@ -44,12 +42,12 @@ func appendResult(dst []byte, index int, o *daybook.Outcome) []byte {
 	dst = append(dst, `{"index":`...)
 	dst = strconv.AppendInt(dst, int64(index), 10)
 	dst = append(dst, `,"event_id":`...)
-	dst = appendQuoted(dst, echo(o.ID))
+	dst = intake.AppendQuoted(dst, echo(o.ID))
 	dst = append(dst, `,"status":"`...)
 	dst = append(dst, o.Status.String()...)
 	dst = append(dst, '"')
 	if o.Err != nil {
-		dst = appendError(dst, errorOf(o))
+		dst = appendError(dst, intake.ErrorOf(o))
 	}
 	return append(dst, '}')
 }
@@ -77,30 +75,5 @@ func appendMember(dst []byte, label, value string) []byte {
 	if value == "" {
 		return dst
 	}
-	return appendQuoted(append(dst, label...), value)
-}
-
-// appendQuoted appends s as a JSON string.
-func appendQuoted(dst []byte, s string) []byte {
-	mark := len(dst)
-	dst = append(dst, '"')
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			quoted, _ := jsontext.AppendQuote(dst[:mark], s) // its error says that it replaced invalid UTF-8
-			return quoted
-		}
-	}
-	dst = append(dst, s...)
-	return append(dst, '"')
-}
-
-// errorOf returns the outcome's error as an *daybook.Error, nil for none.
-func errorOf(o *daybook.Outcome) *daybook.Error {
-	if o.Err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*daybook.Error](o.Err); ok {
-		return e
-	}
-	return &daybook.Error{Code: daybook.Internal, Reason: o.Reason, Message: "the event could not be stored"}
+	return intake.AppendQuoted(append(dst, label...), value)
 }

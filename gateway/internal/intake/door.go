@@ -1,0 +1,71 @@
+package intake
+
+import (
+	"context"
+	"net/http"
+
+	"daybook.dev"
+	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/caller"
+)
+
+// defaultMaxEvents is how many events one request may carry.
+const defaultMaxEvents = 10_000
+
+// A Door is what the gateway gives every intake. Set the fields before the first
+// request; Accept is required.
+type Door struct {
+	// Callers says who is calling. Nil lets everybody in as anonymous.
+	Callers *caller.Registry
+
+	// Accept stores a batch and says what became of each event.
+	Accept func(context.Context, accept.Batch) []daybook.Outcome
+
+	// Body reads requests within the limits. Nil means the default limits.
+	Body *Body
+
+	// Durability is what an event that is stored rests on.
+	Durability daybook.Durability
+
+	// MaxEvents is how many events one request may carry. Zero means 10,000.
+	MaxEvents int
+
+	// Report is told what a client says it dropped before it got here. Nil
+	// means nobody is.
+	Report func(caller, reason string, events uint64)
+
+	// Refused is told of every request that is refused as a whole. Nil means
+	// nobody is.
+	Refused func(Refusal)
+}
+
+// Enter says who sent r, before its body is read, and takes down what the client
+// reports to have dropped. An error turns the request away; the intake answers it
+// in its protocol's words and calls TurnedAway.
+func (d *Door) Enter(protocol string, r *http.Request) (caller.Caller, *daybook.Error) {
+	who, err := d.Callers.Authenticate(protocol, r)
+	if err != nil {
+		return who, err
+	}
+	if d.Report != nil {
+		for _, drop := range ClientReport(r.Header) {
+			d.Report(who.Name, drop.Reason, drop.Events)
+		}
+	}
+	return who, nil
+}
+
+// TurnedAway tells that a request was refused as a whole.
+func (d *Door) TurnedAway(protocol string, header http.Header, err *daybook.Error) {
+	if d.Refused != nil {
+		d.Refused(Refusal{Protocol: protocol, Request: RequestIDOf(header), Err: err})
+	}
+}
+
+// MostEvents is how many events one request may carry.
+func (d *Door) MostEvents() int {
+	if d.MaxEvents > 0 {
+		return d.MaxEvents
+	}
+	return defaultMaxEvents
+}
