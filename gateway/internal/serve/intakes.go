@@ -49,4 +49,3 @@ func (g *Gateway) refused(r intake.Refusal) {
 	g.metrics.countRefused(r)
 	logRefused(g.log, g.events, r)
 }
-
