@@ -21,6 +21,8 @@ const module = "daybook.dev/gateway"
 // open the real thing beside them rather than an imitation of it.
 var ranks = map[string]int{
 	"internal/attempt":                  1,
+	"internal/caller/license":           1,
+	"internal/caller/token":             1,
 	"internal/gen/events/v1":            1,
 	"internal/nearest":                  1,
 	"internal/store":                    1,

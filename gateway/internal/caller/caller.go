@@ -7,6 +7,11 @@ type Caller struct {
 	// Name is the caller's configured name. It labels metrics and rows, and
 	// event ids are unique within it.
 	Name string
+
+	// Public says that what its users' browsers report (marketing_tracking) may
+	// leave: a property of the row it was proved by, never of what it says of
+	// itself.
+	Public bool
 }
 
 // Anonymous is the caller of a request that proved nothing, where the gateway
