@@ -4,6 +4,7 @@
 package accept
 
 import (
+	"cmp"
 	"context"
 
 	"daybook.dev"
@@ -56,12 +57,25 @@ type Accepter struct {
 	// Skewed is told how many events of a batch were stored although their time
 	// is far from the clock, in which direction, for metrics. Nil means nobody is.
 	Skewed func(b Batch, skew admit.Skew, events int)
+
+	// Quarantine is how many bytes of each caller's refused events are kept in an
+	// hour, where they are to be kept at all. Zero means 64 MiB; below zero
+	// nothing is kept.
+	Quarantine int
+
+	// SetAside is told how many refused events of a batch were to be kept: those
+	// that are, and those that are not, for metrics. Nil means nobody is.
+	SetAside func(b Batch, kept, lost int)
+
+	allowance allowance
 }
 
 // Accept admits and stores the events of b and returns an outcome for each, in
 // order. An outcome of Stored means that the event is safe to the outcome's
 // durability; an error beside it, that a destination the caller waited for did
-// not take it. The events that fail do so together: one append carries them all.
+// not take it. Refused with a durability means that the event is kept all the
+// same, with the reason, as a dead letter. The events that fail do so together:
+// one append carries them all.
 func (a *Accepter) Accept(ctx context.Context, b Batch) []daybook.Outcome {
 	outcomes := make([]daybook.Outcome, len(b.Events))
 	records, indexes := a.admit(b, outcomes)
@@ -73,27 +87,39 @@ func (a *Accepter) Accept(ctx context.Context, b Batch) []daybook.Outcome {
 			a.forward(ctx, stored, outcomes)
 		}
 	}
+	a.observeAside(b, outcomes)
 	if a.Observe != nil {
 		a.Observe(b, outcomes)
 	}
 	return outcomes
 }
 
-// admit fills in the outcomes of the refused events and returns the records of
-// the others, with the index of each in the batch.
+// admit fills in the outcomes of the refused events and returns the records to
+// store, with the index of each in the batch: the events that are acceptable, and
+// those refused ones that are kept.
 func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) (records []store.Record, indexes []int) {
 	records = make([]store.Record, 0, len(b.Events))
 	indexes = make([]int, 0, len(b.Events))
-	for i, submission := range b.Events {
-		record, err := a.Admit.Admit(submission)
+	for i := range b.Events {
+		submission := &b.Events[i]
+		record, err := a.Admit.Admit(*submission)
 		if err != nil {
 			err.Index = i
 			outcomes[i] = daybook.Outcome{ID: submission.Event.ID, Status: daybook.Refused, Reason: err.Reason, Err: err}
-			continue
+			if !submission.Quarantine {
+				continue
+			}
+			record = a.Admit.SetAside(*submission, err)
 		}
 		record.Caller, record.Protocol, record.Instance = b.Caller.Name, b.Protocol, a.Instance
 		record.Scope = scopeOf(b.Caller.Name, submission.Publisher)
-		if b.Wait || a.AlwaysWait {
+		switch {
+		case record.Kind == store.KindRefused:
+			outcomes[i].ID = cmp.Or(outcomes[i].ID, record.Event.ID)
+			if !a.setAside(&record) {
+				continue
+			}
+		case b.Wait || a.AlwaysWait:
 			record.Awaited = a.awaited(&record)
 		}
 		records = append(records, record)
@@ -117,6 +143,14 @@ func scopeOf(caller, publisher string) string {
 func (a *Accepter) settle(outcomes []daybook.Outcome, records []store.Record, indexes []int, receipts []store.Receipt, err error) (stored []fresh) {
 	durability := a.Store.Durability()
 	for n, i := range indexes {
+		if records[n].Kind == store.KindRefused {
+			receipt := store.Receipt{Status: daybook.Failed, Err: err}
+			if err == nil {
+				receipt = receipts[n]
+			}
+			a.settleAside(&outcomes[i], i, &records[n], &receipt, durability)
+			continue
+		}
 		if err != nil {
 			outcomes[i] = failed(records[n].Event.ID, i, err)
 			continue

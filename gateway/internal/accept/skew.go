@@ -14,7 +14,7 @@ func (a *Accepter) observeSkew(b Batch, records []store.Record, receipts []store
 	}
 	var events [admit.Future + 1]int
 	for i := range receipts {
-		if receipts[i].Status == daybook.Stored {
+		if receipts[i].Status == daybook.Stored && records[i].Kind == store.KindEvent {
 			events[admit.SkewOf(&records[i])]++
 		}
 	}

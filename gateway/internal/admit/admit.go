@@ -35,6 +35,12 @@ type Submission struct {
 
 	// Err refuses the event; Event then holds what is known of it.
 	Err *daybook.Error
+
+	// Quarantine says that an event with Err is kept with the reason, as a dead
+	// letter of the gateway itself: for protocols that tell a sender yes about an
+	// event that can never become valid, because it would send it forever.
+	// Metadata that is no JSON object is not kept.
+	Quarantine bool
 }
 
 // An Admitter knows what every event needs. The zero value is usable; set the

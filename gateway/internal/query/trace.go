@@ -79,12 +79,15 @@ type Tracer struct {
 func (t *Tracer) Trace(ctx context.Context, id, scope string) (Trace, error) {
 	trace := Trace{EventID: id, Answer: Never}
 	for _, s := range t.scopes(scope) {
-		traced, found, err := t.stored(ctx, id, s)
-		if err != nil {
-			return Trace{}, err
-		}
-		if found {
-			trace.Events = append(trace.Events, traced)
+		// One id may have been set aside first, and accepted when it was corrected.
+		for _, key := range []store.Key{store.SetAsideKeyOf(s, id), store.KeyOf(s, id)} {
+			traced, found, err := t.stored(ctx, key, id, s)
+			if err != nil {
+				return Trace{}, err
+			}
+			if found {
+				trace.Events = append(trace.Events, traced)
+			}
 		}
 	}
 	if t.Unstored != nil {
@@ -101,9 +104,9 @@ func (t *Tracer) scopes(only string) []string {
 	return t.Scopes()
 }
 
-// stored looks for the event among those that were stored.
-func (t *Tracer) stored(ctx context.Context, id, scope string) (traced Traced, found bool, err error) {
-	at, found, err := t.Events.Find(ctx, store.KeyOf(scope, id))
+// stored looks for the event of a key among those that were stored.
+func (t *Tracer) stored(ctx context.Context, key store.Key, id, scope string) (traced Traced, found bool, err error) {
+	at, found, err := t.Events.Find(ctx, key)
 	if !found || err != nil {
 		return Traced{}, false, err
 	}

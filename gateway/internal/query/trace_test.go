@@ -139,6 +139,11 @@ func TestAnEventThatWasSetAsideSaysWhy(t *testing.T) {
 	if s := got.Events[0].Steps; len(s) != 3 || s[1].Step != query.StepRefused || s[1].Reason != "blank_name" || s[1].Detail != "event_name is blank" {
 		t.Errorf("steps %+v", s)
 	}
+	tr.append(t, stored("checkout", "e-1")) // corrected, under the same id
+	got = tr.trace(t, "e-1", "")
+	if got.Answer != query.Found || len(got.Events) != 2 || got.Events[0].Answer != query.Refused || got.Events[1].Answer != query.Found {
+		t.Errorf("corrected: %+v", got)
+	}
 }
 
 func TestAnEventThatIsNoLongerKeptIsRemembered(t *testing.T) {
@@ -168,6 +173,7 @@ func TestWhatWasNotStoredIsRememberedToo(t *testing.T) {
 		{ID: "2", Status: daybook.Duplicate},
 		{ID: "u"},
 		{Status: daybook.Refused},
+		{ID: "kept", Status: daybook.Refused, Durability: daybook.Fsynced}, // has a record
 	})
 	for id, want := range map[string]struct {
 		answer query.Answer

@@ -41,8 +41,8 @@ func (u *Unstored) Observe(caller, protocol string, outcomes []daybook.Outcome) 
 	for i := range outcomes {
 		o := &outcomes[i]
 		answer := answers[o.Status]
-		if answer == "" || o.ID == "" {
-			continue
+		if kept := o.Durability != daybook.NotDurable; answer == "" || o.ID == "" || kept {
+			continue // kept leaves a record, also of what was refused
 		}
 		u.add(unstored{
 			at: time.Now(), id: strings.Clone(o.ID), // the id may be a part of a whole request

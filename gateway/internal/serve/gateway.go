@@ -191,7 +191,9 @@ func (g *Gateway) accepter() *accept.Accepter {
 			batches.observe(b, outcomes)
 			events.observe(b, outcomes)
 		},
-		Skewed: g.metrics.countSkewed,
+		Skewed:     g.metrics.countSkewed,
+		Quarantine: int(g.config.Limits.Quarantine),
+		SetAside:   g.metrics.countSetAside,
 		Forwarded: func(r *store.Record, destination string, err error) {
 			g.metrics.countForward(destination, err)
 			events.forwarded(r, destination, err)

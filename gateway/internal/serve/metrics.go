@@ -29,6 +29,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
 	skewed   *prometheus.CounterVec
+	aside    *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	writes   *prometheus.HistogramVec
 	unclear  *prometheus.CounterVec
@@ -72,6 +73,10 @@ func newMetrics(b Build) *metrics {
 			Name: "daybook_event_time_skewed_total",
 			Help: "Events stored whose time is more than 24 hours after they were received, or 30 days before.",
 		}, []string{"caller", "direction"}),
+		aside: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_events_set_aside_total",
+			Help: "Refused events that were to be kept as dead letters: kept, or lost for limits.quarantine or another copy of the id.",
+		}, []string{"caller", "result"}),
 		unclear: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_destination_where_failures_total", Help: "Events about which where could not be decided; they count as no match.",
 		}, []string{"destination", "reason"}),
@@ -90,7 +95,7 @@ func newMetrics(b Build) *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.aside, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -163,6 +168,15 @@ func (m *metrics) countForward(destination string, err error) {
 // countSkewed is told of events whose time is far from the clock.
 func (m *metrics) countSkewed(b accept.Batch, skew admit.Skew, events int) {
 	m.skewed.WithLabelValues(b.Caller.Name, skew.String()).Add(float64(events))
+}
+
+// countSetAside is told how many refused events were to be kept.
+func (m *metrics) countSetAside(b accept.Batch, kept, lost int) {
+	for result, events := range map[string]int{"kept": kept, "lost": lost} {
+		if events > 0 {
+			m.aside.WithLabelValues(b.Caller.Name, result).Add(float64(events))
+		}
+	}
 }
 
 // timed measures the requests of one protocol.

@@ -168,8 +168,9 @@ func ParseIdentity(kind Kind, payload []byte) (Identity, error) {
 		}
 		return nil
 	})
-	id.Unique = unique(kind, named, elsewhere)
-	if id.Twice = len(again) > 0; id.Twice {
+	aside := setAside(kind, elsewhere)
+	id.Unique = named && (kind == KindEvent || aside)
+	if id.Twice = len(again) > 0 && !aside; id.Twice {
 		if len(scope) == 0 {
 			scope = caller
 		}

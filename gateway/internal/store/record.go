@@ -127,15 +127,20 @@ type Count struct {
 // that nobody can claim another caller's ids.
 type Key [16]byte
 
-// Key returns the record's deduplication key.
+// Key returns the record's deduplication key. That of an event that the gateway
+// itself set aside is no event's: whoever corrects it and sends it again under
+// its id is not told that it is a duplicate of what nobody will get.
 func (r *Record) Key() Key {
+	if r.setAside() {
+		return SetAsideKeyOf(r.scope(), r.Event.ID)
+	}
 	return KeyOf(r.scope(), r.Event.ID)
 }
 
 // AgainKey returns the key of the record's idempotency key, and false where it
-// has none. It never equals the key of an id.
+// has none or was set aside. It never equals the key of an id.
 func (r *Record) AgainKey() (Key, bool) {
-	if r.Event.IdempotencyKey == "" {
+	if r.Event.IdempotencyKey == "" || r.setAside() {
 		return Key{}, false
 	}
 	return AgainKeyOf(r.scope(), r.Event.IdempotencyKey), true
@@ -145,12 +150,15 @@ func (r *Record) AgainKey() (Key, bool) {
 // one that the gateway itself set aside. The dead letter of a destination is
 // not: it shares the key of the event it is about.
 func (r *Record) Unique() bool {
-	return unique(r.Kind, r.Event.ID != "", r.Refusal != nil && r.Refusal.Destination != "")
+	return r.Event.ID != "" && (r.Kind == KindEvent || r.setAside())
 }
 
-func unique(kind Kind, named, elsewhere bool) bool {
-	return named && (kind == KindEvent || kind == KindRefused && !elsewhere)
+// setAside reports whether r is an event that the gateway itself set aside.
+func (r *Record) setAside() bool {
+	return setAside(r.Kind, r.Refusal != nil && r.Refusal.Destination != "")
 }
+
+func setAside(kind Kind, elsewhere bool) bool { return kind == KindRefused && !elsewhere }
 
 // KeyOf returns the key of id within scope: the first 16 bytes of SHA-256 over
 // the scope's length (8 bytes, big endian), the scope and the id. The length
@@ -162,6 +170,11 @@ func KeyOf(scope, id string) Key { return keyOf(uint64(len(scope)), scope, id) }
 func AgainKeyOf(scope, idempotencyKey string) Key {
 	return keyOf(1<<63|uint64(len(scope)), scope, idempotencyKey)
 }
+
+// SetAsideKeyOf returns the key of an event that the gateway itself set aside.
+// It is made as [KeyOf] makes one, but with the second highest bit of the length
+// set.
+func SetAsideKeyOf(scope, id string) Key { return keyOf(1<<62|uint64(len(scope)), scope, id) }
 
 func keyOf(length uint64, scope, id string) Key {
 	var space [8 + 2*256]byte // names and ids are at most 256 bytes: no allocation

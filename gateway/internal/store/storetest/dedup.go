@@ -55,6 +55,20 @@ func runResults(t *testing.T, open Open, traits Traits) {
 	if !traits.KeepsResults {
 		return
 	}
+	t.Run("an event set aside is kept once, and none the less accepted when it is corrected", func(t *testing.T) {
+		aside := Event("c", "x")
+		aside.Kind, aside.Refusal = store.KindRefused, &store.Refusal{Code: daybook.Invalid, Reason: "schema_mismatch"}
+		aside.Event.IdempotencyKey = "once"
+		corrected := Event("c", "x")
+		corrected.Digest[0]++
+		corrected.Event.IdempotencyKey = "once"
+		receipts := appendAll(t, open(t), []store.Record{aside, aside, corrected, corrected})
+		for i, want := range []daybook.Status{daybook.Stored, daybook.Duplicate, daybook.Stored, daybook.Duplicate} {
+			if receipts[i].Status != want {
+				t.Errorf("%d: got %+v, want %v", i, receipts[i], want)
+			}
+		}
+	})
 	t.Run("a destination's dead letter is no duplicate of its event", func(t *testing.T) {
 		letter := Event("c", "x")
 		letter.Kind = store.KindRefused

@@ -28,7 +28,8 @@ func runFinds(t *testing.T, open Open, traits Traits) {
 		s := open(t)
 		appendAll(t, s, mixed())
 		requireFound(t, s, store.KeyOf("b", "y"), 2)
-		requireFound(t, s, store.KeyOf("a", "refused"), 3)
+		requireFound(t, s, store.SetAsideKeyOf("a", "refused"), 3)
+		requireFound(t, s, store.KeyOf("a", "refused"), 0)
 	})
 	t.Run("what was answered is found at once, while others append", func(t *testing.T) { testFindsAtOnce(t, open) })
 	if traits.SurvivesReopen {

@@ -288,7 +288,11 @@ func compareRecord(t *testing.T, e store.Entry, r formattest.Record) {
 	if scope == "" {
 		scope = e.Caller
 	}
-	key := sha256.Sum256(append(append(binary.BigEndian.AppendUint64(nil, uint64(len(scope))), scope...), e.Event.ID...))
+	length := uint64(len(scope))
+	if e.Kind == store.KindRefused && e.Refusal.Destination == "" {
+		length |= 1 << 62
+	}
+	key := sha256.Sum256(append(append(binary.BigEndian.AppendUint64(nil, length), scope...), e.Event.ID...))
 	texts := map[int]string{
 		1: string(key[:16]), 3: e.Scope, 4: e.Event.ID, 5: e.Event.Name, 6: string(e.Event.Type), 7: e.Event.Actor,
 		10: string(e.Event.Metadata), 11: e.Event.IdempotencyKey, 13: e.Caller, 14: e.Protocol, 15: e.Instance,
