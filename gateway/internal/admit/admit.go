@@ -29,6 +29,10 @@ type Submission struct {
 	// StoreOnly is the caller's wish that the event is not forwarded.
 	StoreOnly bool
 
+	// Truncated says that the intake has replaced metadata that was too large by
+	// a note, for metrics.
+	Truncated bool
+
 	// Envelope is written into the metadata of the stored event. Nil means
 	// that the protocol has none.
 	Envelope *Envelope

@@ -8,13 +8,14 @@ import "daybook.dev"
 
 // The words of refusals that any intake may give; docs/reasons.md explains them.
 const (
-	ReasonBodyTooLarge        = "body_too_large"
-	ReasonBodyIncomplete      = "body_incomplete"
-	ReasonMemoryExhausted     = "memory_exhausted"
-	ReasonUnsupportedEncoding = "unsupported_encoding"
-	ReasonInvalidCompression  = "invalid_compression"
-	ReasonWindowTooLarge      = "window_too_large"
-	ReasonMethodNotAllowed    = "method_not_allowed"
+	ReasonBodyTooLarge         = "body_too_large"
+	ReasonBodyIncomplete       = "body_incomplete"
+	ReasonMemoryExhausted      = "memory_exhausted"
+	ReasonUnsupportedMediaType = "unsupported_media_type"
+	ReasonUnsupportedEncoding  = "unsupported_encoding"
+	ReasonInvalidCompression   = "invalid_compression"
+	ReasonWindowTooLarge       = "window_too_large"
+	ReasonMethodNotAllowed     = "method_not_allowed"
 )
 
 // A Refusal is a request that is refused as a whole: none of its events got as

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"daybook.dev/gateway/internal/intake"
-	"daybook.dev/gateway/internal/intake/plainhttp"
 )
 
 // Problems returns what stands in the way of starting with c, each with what to
@@ -62,7 +61,7 @@ func sameAddress(c Config, _ Origins) error {
 // memoryHoldsRequest: a caller would be told to try again, for ever.
 func memoryHoldsRequest(c Config, _ Origins) error {
 	body := &intake.Body{MaxBytes: int64(c.Limits.Request), MaxDecoded: int64(c.Limits.Decompressed)}
-	need := Size(plainhttp.Need(body, c.Limits.Batch))
+	need := Size(body.Need(c.Limits.Batch))
 	if c.Limits.Memory >= need {
 		return nil
 	}

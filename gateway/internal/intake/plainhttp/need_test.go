@@ -16,7 +16,7 @@ func needed(spare int64) *plainhttp.Handler {
 	h := newHandler(intaketest.Nowhere{})
 	h.MaxEvents = 100
 	h.Body = &intake.Body{MaxBytes: 3 << 20, MaxDecoded: 24 << 20}
-	h.Body.Budget = intake.NewBudget(plainhttp.Need(h.Body, h.MaxEvents) + spare)
+	h.Body.Budget = intake.NewBudget(h.Body.Need(h.MaxEvents) + spare)
 	return h
 }
 

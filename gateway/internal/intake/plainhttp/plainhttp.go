@@ -8,7 +8,8 @@
 // is no JSON) refuses it as a whole, and nothing of it is stored. Everything
 // else refuses one event, and its neighbours are stored.
 //
-// decode and render are functions of bytes; only the handler knows HTTP.
+// How such bodies are read and answered is what other protocols need too, so it
+// stands in packages eventjson and intake; this one has the route.
 package plainhttp
 
 // Protocol is this protocol's name in rows and metrics.
@@ -16,18 +17,3 @@ const Protocol = "http"
 
 // Path is where the handler belongs.
 const Path = "/v1/events"
-
-// The words of refusals that only this protocol gives; docs/reasons.md explains
-// them. What package strictjson says of a text is a reason of its own.
-const (
-	reasonUnsupportedMediaType = "unsupported_media_type"
-	reasonEmptyBody            = "empty_body"
-	reasonTooManyEvents        = "too_many_events"
-	reasonByteOrderMark        = "byte_order_mark"
-	reasonNotAnObject          = "not_an_object"
-	reasonWrongType            = "wrong_type"
-	reasonInvalidTime          = "invalid_time"
-	reasonTwoTimes             = "two_times"
-	reasonInvalidSampleRate    = "invalid_sample_rate"
-	reasonEventTooLarge        = "event_too_large"
-)

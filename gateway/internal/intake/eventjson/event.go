@@ -1,6 +1,8 @@
-package plainhttp
+package eventjson
 
 import (
+	"bytes"
+
 	"daybook.dev/gateway/internal/admit"
 	"daybook.dev/gateway/internal/intake/strictjson"
 )
@@ -17,9 +19,9 @@ const maxDepth = 64
 // number stands in for an actor_id that is absent. What only a gateway may say
 // (see fromGateway) is read and left out, so that rows of `daybook tail` can be
 // sent again; every other member joins the metadata.
-func (d *decoder) event() {
+func (d *Decoder) event() {
 	d.events = append(d.events, admit.Submission{})
-	e := eventReader{decoder: d, index: len(d.events) - 1, mark: len(d.out)}
+	e := eventReader{Decoder: d, index: len(d.events) - 1, mark: len(d.out)}
 	if d.scan.Kind() != '{' {
 		e.skip()
 		e.refuse("", reasonNotAnObject, "an event must be a JSON object")
@@ -41,11 +43,11 @@ func (d *decoder) event() {
 
 // An eventReader reads one event.
 type eventReader struct {
-	*decoder
+	*Decoder
 	index int // in events
 	mark  int // where the event's metadata begins in out
 
-	metadata strictjson.Object // the metadata object, 0 before it was read
+	metadata strictjson.Object // the object whose members joined those of the event; 0 before it was read
 	members  int               // written to the metadata
 	hasActor bool
 	given    uint8  // a bit for each member that is in texts
@@ -58,6 +60,22 @@ type eventReader struct {
 
 // member reads the value of the event's member called name.
 func (e *eventReader) member(name []byte) {
+	switch {
+	case e.own(name):
+	case e.joins(name):
+		e.joinObject(string(name))
+	case fromGateway(name):
+		e.gatewayMember(name)
+	case e.reserved(name):
+		e.skip()
+	default:
+		e.extra(name)
+	}
+}
+
+// own reads the value of a member that is the event's own, and reports whether
+// it is one.
+func (e *eventReader) own(name []byte) bool {
 	switch string(name) {
 	case "event_id":
 		e.text(eventID)
@@ -75,21 +93,34 @@ func (e *eventReader) member(name []byte) {
 		e.time("event_time")
 	case "sample_rate":
 		e.sampleRate()
-	case "metadata":
-		e.metadataObject()
 	default:
-		if fromGateway(name) {
-			e.gatewayMember(name)
-			return
+		if e.form.Time == "" || string(name) != e.form.Time {
+			return false
 		}
-		e.extra(name)
+		e.time(e.form.Time)
 	}
+	return true
+}
+
+// joins reports whether the members of the object called name join those of the
+// event.
+func (e *eventReader) joins(name []byte) bool {
+	if e.form.Data != "" {
+		return string(name) == e.form.Data
+	}
+	return string(name) == "metadata"
 }
 
 // text reads one of the event's own members.
 func (e *eventReader) text(m member) {
 	text := e.optionalText(memberNames[m])
-	if len(text) == 0 || e.given&(1<<m) != 0 { // given twice it is refused
+	if len(text) == 0 || e.form.Complete && len(bytes.TrimSpace(text)) == 0 {
+		return
+	}
+	if e.given&(1<<m) != 0 { // twice in one object is a flaw of it; this is for two
+		if !bytes.Equal(text, e.texts.of(e.index, m)) {
+			e.refuse(memberNames[m], strictjson.DuplicateName, memberNames[m]+" stands in the event and in its "+e.form.Data+", and differs")
+		}
 		return
 	}
 	e.given |= 1 << m
@@ -104,7 +135,7 @@ func (e *eventReader) time(name string) {
 		return
 	}
 	if e.timeText != nil {
-		e.refuse("event_time", reasonTwoTimes, "event_ts and event_time are the same member; send one of them")
+		e.refuse("event_time", reasonTwoTimes, e.timeMember+" and "+name+" are the same member; send one of them")
 	}
 	e.timeText, e.timeMember = text, name
 }
@@ -128,11 +159,11 @@ func (e *eventReader) optionalText(name string) []byte {
 	return nil
 }
 
-// metadataObject reads the metadata: its members join the others.
-func (e *eventReader) metadataObject() {
+// joinObject reads an object whose members join the others.
+func (e *eventReader) joinObject(called string) {
 	if e.scan.Kind() != '{' {
 		if e.scan.Kind() != 'n' {
-			e.refuse("metadata", reasonWrongType, "metadata must be an object")
+			e.refuse(called, reasonWrongType, called+" must be an object")
 		}
 		e.skip()
 		return
@@ -143,11 +174,13 @@ func (e *eventReader) metadataObject() {
 		if !more {
 			return
 		}
-		if string(name) == reservedName {
+		switch {
+		case string(name) == reservedName, e.reserved(name):
 			e.skip()
-			continue
+		case e.form.Data != "" && e.own(name):
+		default:
+			e.join(name)
 		}
-		e.join(name)
 	}
 }
 

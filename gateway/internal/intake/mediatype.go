@@ -1,4 +1,4 @@
-package plainhttp
+package intake
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 )
 
 // otherFormats are media types, and beginnings of media types, that say for
-// sure that a body is not what this route reads, with what to do instead.
+// sure that a body is not the JSON of events, with what to do instead.
 // Anything else is let through to the decoder: what curl and half of all HTTP
 // clients send by default says nothing about the body.
 var otherFormats = []struct{ prefix, instead string }{
@@ -46,9 +46,9 @@ var otherFormats = []struct{ prefix, instead string }{
 	{"text/csv", ""},
 }
 
-// checkMediaType refuses a request whose Content-Type names a known other
-// format.
-func checkMediaType(h http.Header) *daybook.Error {
+// CheckMediaType refuses a request for events in JSON whose Content-Type names a
+// known other format.
+func CheckMediaType(h http.Header) *daybook.Error {
 	given := h.Get("Content-Type")
 	if given == "" || given == "application/json" || given == "application/x-ndjson" {
 		return nil
@@ -61,11 +61,11 @@ func checkMediaType(h http.Header) *daybook.Error {
 		if !strings.HasPrefix(media, other.prefix) {
 			continue
 		}
-		message := fmt.Sprintf("content type %s is not JSON; send one object, one per line, or an array", clip([]byte(media)))
+		message := fmt.Sprintf("content type %s is not JSON; send one object, one per line, or an array", clip(media))
 		if other.instead != "" {
 			message += "; " + other.instead
 		}
-		return &daybook.Error{Code: daybook.Unimplemented, Reason: reasonUnsupportedMediaType, Message: message}
+		return &daybook.Error{Code: daybook.Unimplemented, Reason: ReasonUnsupportedMediaType, Message: message}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package plainhttp
+package eventjson
 
 import (
 	"daybook.dev"
@@ -61,6 +61,25 @@ func (t *texts) assign(events []admit.Submission) {
 			e.IdempotencyKey = text
 		}
 	}
+}
+
+// of returns the text that an event has for a member already, the latest first.
+func (t *texts) of(event int, m member) []byte {
+	for i := len(t.marks) - 1; i >= 0 && t.marks[i].event == event; i-- {
+		if t.marks[i].member == m {
+			return t.bytes[t.marks[i].start:t.marks[i].end]
+		}
+	}
+	return nil
+}
+
+// size is how many bytes the texts of an event have, while it is the last one.
+func (t *texts) size(event int) int {
+	size := 0
+	for i := len(t.marks) - 1; i >= 0 && t.marks[i].event == event; i-- {
+		size += t.marks[i].end - t.marks[i].start
+	}
+	return size
 }
 
 func (t *texts) clear() { t.bytes, t.marks = t.bytes[:0], t.marks[:0] }

@@ -1,10 +1,11 @@
-package plainhttp
+package eventjson
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 
-	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/intake/rfc3339"
 	"daybook.dev/gateway/internal/intake/strictjson"
 )
 
@@ -21,6 +22,11 @@ func fromGateway(name []byte) bool {
 		return true
 	}
 	return false
+}
+
+// reserved reports whether a member is the dataset's, which the route names.
+func (e *eventReader) reserved(name []byte) bool {
+	return e.form.Dataset != "" && string(name) == DatasetName
 }
 
 // gatewayMember reads a member that is left out.
@@ -45,10 +51,15 @@ func (e *eventReader) finish() {
 	if !e.hasActor {
 		e.actorFromUserID()
 	}
+	e.checkComplete()
 	e.flaw()
+	e.truncate()
 }
 
 func (e *eventReader) closeMetadata() {
+	if e.form.Dataset != "" {
+		e.appendDataset()
+	}
 	if e.members == 0 && e.metadata == 0 {
 		e.out = e.out[:e.mark]
 		return
@@ -65,7 +76,7 @@ func (e *eventReader) checkExtras() {
 	}
 	for _, name := range e.extras {
 		if e.scan.Has(e.metadata, name) {
-			field := "metadata." + clip(name)
+			field := cmp.Or(e.form.Data, "metadata") + "." + clip(name)
 			e.refuse(field, strictjson.DuplicateName, field+" is a member of the event too; send it once")
 			return
 		}
@@ -80,7 +91,7 @@ func (e *eventReader) finishTime() {
 	if e.timeText == nil {
 		return
 	}
-	t, problem := intake.ParseTime(e.timeText)
+	t, problem := rfc3339.Parse(e.timeText)
 	if problem != "" {
 		e.refuse(e.timeMember, reasonInvalidTime, e.timeMember+problem)
 		return
@@ -112,6 +123,9 @@ func (e *eventReader) flaw() {
 	s := &e.events[e.index]
 	switch p.Reason {
 	case strictjson.TooManyNames:
+		if e.form.EventBytes > 0 {
+			return // then it is too large, which truncate mends
+		}
 		s.Err = refusal("", reasonEventTooLarge, p.What)
 	case strictjson.DuplicateName:
 		s.Err = refusal(p.Name, p.Reason, fmt.Sprintf("%q stands twice in one object, again at byte %d", p.Name, p.Offset))

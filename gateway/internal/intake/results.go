@@ -1,19 +1,13 @@
-package plainhttp
+package intake
 
 import (
 	"strconv"
-	"sync"
 
 	"daybook.dev"
-	"daybook.dev/gateway/internal/intake"
 )
 
-// maxPooledReply keeps the reply to one rare large batch from pinning memory.
-const maxPooledReply = 256 << 10
-
-var replies = sync.Pool{New: func() any { return new([]byte) }}
-
-// render appends the reply to a request:
+// AppendResults appends the reply to a request in the words that Daybook's own
+// protocols share:
 //
 //	{"durability":"fsync","results":[{"index":0,"event_id":"…","status":"stored"}]}
 //
@@ -21,7 +15,7 @@ var replies = sync.Pool{New: func() any { return new([]byte) }}
 // and status, a result has those of code, reason, field and message that say
 // something. When the request was refused as a whole there are no results, and
 // the reply itself has code, reason and message.
-func render(dst []byte, durability daybook.Durability, outcomes []daybook.Outcome, err *daybook.Error) []byte {
+func AppendResults(dst []byte, durability daybook.Durability, outcomes []daybook.Outcome, err *daybook.Error) []byte {
 	dst = append(dst, `{"durability":"`...)
 	dst = append(dst, durability.String()...)
 	dst = append(dst, `","results":[`...)
@@ -42,19 +36,19 @@ func appendResult(dst []byte, index int, o *daybook.Outcome) []byte {
 	dst = append(dst, `{"index":`...)
 	dst = strconv.AppendInt(dst, int64(index), 10)
 	dst = append(dst, `,"event_id":`...)
-	dst = intake.AppendQuoted(dst, echo(o.ID))
+	dst = AppendQuoted(dst, Echo(o.ID))
 	dst = append(dst, `,"status":"`...)
 	dst = append(dst, o.Status.String()...)
 	dst = append(dst, '"')
 	if o.Err != nil {
-		dst = appendError(dst, intake.ErrorOf(o))
+		dst = appendError(dst, ErrorOf(o))
 	}
 	return append(dst, '}')
 }
 
-// echo returns the id to answer: none where it is far too long to be one, so
+// Echo returns the id to answer: none where it is far too long to be one, so
 // that nobody makes us send back megabytes.
-func echo(id string) string {
+func Echo(id string) string {
 	const most = 1 << 10
 	if len(id) > most {
 		return ""
@@ -75,5 +69,5 @@ func appendMember(dst []byte, label, value string) []byte {
 	if value == "" {
 		return dst
 	}
-	return intake.AppendQuoted(append(dst, label...), value)
+	return AppendQuoted(append(dst, label...), value)
 }

@@ -1,4 +1,4 @@
-package plainhttp
+package eventjson
 
 import (
 	"bytes"
@@ -10,46 +10,47 @@ import (
 	"daybook.dev/gateway/internal/intake/strictjson"
 )
 
-// A decoder turns the body of one request into submissions. It is used again
-// for later requests, with the memory it has.
-type decoder struct {
+// A Decoder turns the body of one request into submissions. It is used again
+// for later requests, with the memory it has. It is for one goroutine.
+type Decoder struct {
+	form   Form
 	scan   strictjson.Scanner
 	events []admit.Submission
 	texts  texts    // ids, names and the like of all events
 	out    []byte   // their metadata, one object after the other
 	extras [][]byte // names of the event's members that joined its metadata
-	most   int      // events allowed
 
 	pay  func(bytes int64) *daybook.Error // for memory beyond the usual; nil = nobody has to
 	shed *daybook.Error                   // it was not there
 }
 
 var decoders = sync.Pool{New: func() any {
-	d := new(decoder)
+	d := new(Decoder)
 	d.scan.Charge = d.charge
 	return d
 }}
 
-// newDecoder returns a decoder that asks pay before it takes memory that grows
-// faster than the body: that of names.
-func newDecoder(pay func(bytes int64) *daybook.Error) *decoder {
-	d := decoders.Get().(*decoder)
-	d.pay, d.shed = pay, nil
+// New returns a decoder for bodies of that form. It asks pay before it takes
+// memory that grows faster than the body: that of names. Nil always says yes.
+// Release gives it back.
+func New(form Form, pay func(bytes int64) *daybook.Error) *Decoder {
+	d := decoders.Get().(*Decoder)
+	d.form, d.pay, d.shed = form, pay, nil
 	return d
 }
 
 // charge charges what the scanner takes, and as much again: for each of the
 // event's own members that joins the metadata there is an entry in extras.
-func (d *decoder) charge(bytes int) bool {
+func (d *Decoder) charge(bytes int) bool {
 	if d.shed == nil && d.pay != nil {
 		d.shed = d.pay(2 * int64(bytes))
 	}
 	return d.shed == nil
 }
 
-// release gives the decoder back. The submissions it returned and their
+// Release gives the decoder back. The submissions it returned and their
 // metadata must not be used after that; their texts may.
-func (d *decoder) release() {
+func (d *Decoder) Release() {
 	const maxEvents, maxOut = 1_000, 1 << 20
 	clear(d.events)
 	clear(d.extras)
@@ -68,20 +69,19 @@ func (d *decoder) release() {
 	decoders.Put(d)
 }
 
-// decode returns the events of body, at most most of them, in order. An error
+// Decode returns the events of body, at most most of them, in order. An error
 // refuses the body as a whole. An event that is refused by itself is a
 // submission that says why.
 //
-// The submissions point into the decoder's memory; see release.
-func (d *decoder) decode(body []byte, most int) ([]admit.Submission, *daybook.Error) {
+// The submissions point into the decoder's memory; see Release.
+func (d *Decoder) Decode(body []byte, most int) ([]admit.Submission, *daybook.Error) {
 	// What is copied is never longer than what it was copied from, so that out
 	// does not move while metadata points into it.
 	if cap(d.out) < len(body) {
 		d.out = make([]byte, 0, len(body))
 	}
-	d.most = most
 	d.clear()
-	err := d.body(body)
+	err := d.body(body, most)
 	if d.shed != nil {
 		return nil, d.shed
 	}
@@ -93,25 +93,30 @@ func (d *decoder) decode(body []byte, most int) ([]admit.Submission, *daybook.Er
 }
 
 // clear forgets the events decoded so far.
-func (d *decoder) clear() {
+func (d *Decoder) clear() {
 	d.events, d.out = d.events[:0], d.out[:0]
 	d.texts.clear()
 }
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// body decides what kind of body this is, by the first byte that is not blank.
-func (d *decoder) body(body []byte) *daybook.Error {
+// body decides what kind of body this is: by the form, or by the first byte that
+// is not blank.
+func (d *Decoder) body(body []byte, most int) *daybook.Error {
 	if bytes.HasPrefix(body, byteOrderMark) {
 		return refusal("", reasonByteOrderMark, "the body begins with a byte order mark; send UTF-8 without one")
 	}
-	switch c := firstByte(body); c {
-	case 0:
+	switch c := firstByte(body); {
+	case c == 0:
 		return refusal("", reasonEmptyBody, "the body is empty; send at least one event, or [] for none")
-	case '[':
-		return d.array(body)
-	case '{':
-		return d.objects(body)
+	case d.form.List != "":
+		return d.list(body, most)
+	case d.form.One:
+		return wholeRefused(d.object(body))
+	case c == '[':
+		return d.array(body, most)
+	case c == '{':
+		return d.objects(body, most)
 	default:
 		return refusal("", strictjson.Malformed, fmt.Sprintf(
 			"the body begins with %q; send one JSON object, one object per line, or an array of objects", []byte{c}))
@@ -121,24 +126,32 @@ func (d *decoder) body(body []byte) *daybook.Error {
 // array reads the events of a JSON array. Where the array is not JSON, nobody
 // can say where the next event begins, and all of it is refused; an event that
 // is JSON and unacceptable is refused alone.
-func (d *decoder) array(body []byte) *daybook.Error {
+func (d *Decoder) array(body []byte, most int) *daybook.Error {
 	d.scan.Reset(body)
-	d.scan.EnterArray()
-	for d.scan.Element() {
-		if len(d.events) == d.most {
-			return tooManyEvents(d.most)
-		}
-		d.scan.Forget()
-		d.event()
+	if err := d.elements(most); err != nil {
+		return err
 	}
 	d.scan.End()
 	return wholeRefused(d.scan.Broken())
 }
 
+// elements reads the array that is next.
+func (d *Decoder) elements(most int) *daybook.Error {
+	d.scan.EnterArray()
+	for d.scan.Element() {
+		if len(d.events) == most {
+			return tooManyEvents(most)
+		}
+		d.scan.Forget()
+		d.event()
+	}
+	return nil
+}
+
 // objects reads one object, or one on each line. They are told apart by the
 // first line: when that ends in the middle of an object, the body may be one
 // object written over several lines.
-func (d *decoder) objects(body []byte) *daybook.Error {
+func (d *Decoder) objects(body []byte, most int) *daybook.Error {
 	lines := lineReader{rest: body}
 	line, number := lines.next()
 	d.line(line, number)
@@ -157,8 +170,8 @@ func (d *decoder) objects(body []byte) *daybook.Error {
 		d.line(line, number)
 	}
 	for line, number = lines.next(); line != nil; line, number = lines.next() {
-		if len(d.events) == d.most {
-			return tooManyEvents(d.most)
+		if len(d.events) == most {
+			return tooManyEvents(most)
 		}
 		d.line(line, number)
 	}
@@ -166,14 +179,14 @@ func (d *decoder) objects(body []byte) *daybook.Error {
 }
 
 // line reads the event on one line; a line that is no JSON is refused alone.
-func (d *decoder) line(line []byte, number int) {
+func (d *Decoder) line(line []byte, number int) {
 	if p := d.object(line); p.Is() {
 		d.events[len(d.events)-1].Err = refusal("", p.Reason, fmt.Sprintf("line %d, byte %d: %s", number, p.Offset, p.What))
 	}
 }
 
 // object reads the event that text is, and returns why text is no JSON.
-func (d *decoder) object(text []byte) strictjson.Problem {
+func (d *Decoder) object(text []byte) strictjson.Problem {
 	d.scan.Reset(text)
 	d.event()
 	d.scan.End()
