@@ -104,7 +104,12 @@ func (a *app) hint(format string, args ...any) {
 
 // config loads the configuration from flags, environment and file.
 func (a *app) config() (serve.Config, serve.Origins, error) {
-	return serve.Load(serve.Inputs{File: a.file, Flags: a.given, Env: a.env})
+	return serve.Load(*a.inputs())
+}
+
+// inputs is where the configuration comes from.
+func (a *app) inputs() *serve.Inputs {
+	return &serve.Inputs{File: a.file, Flags: a.given, Env: a.env}
 }
 
 // place is the configuration as far as it says where the gateway and its data

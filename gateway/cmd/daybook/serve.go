@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,6 +38,7 @@ func (a *app) serve(ctx context.Context) error {
 	g, err := serve.Open(ctx, c, serve.Options{
 		Log: log, Events: serve.NewLog(buffer, a.stderrIsTerminal, c.Log),
 		Build: build, Ephemeral: serve.EphemeralDisk(a.env), From: from,
+		Inputs: a.inputs(),
 	})
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (a *app) serve(ctx context.Context) error {
 		log.Info("daybook serves", "version", build.Version, "ingest", g.IngestURL(),
 			"operations", g.OperationsURL(), "data", c.Data, "durability", g.Durability().String())
 	}
-	return runUntilSignal(ctx, g, signals, log)
+	return runUntilSignal(ctx, g, signals)
 }
 
 // signals are what a running gateway is told by the operating system.
@@ -70,9 +70,8 @@ func (s signals) release() {
 }
 
 // runUntilSignal serves until the first SIGINT or SIGTERM. The second one makes
-// the stop stop waiting. SIGHUP, with which operators ask for a reload, must not
-// end it.
-func runUntilSignal(ctx context.Context, g *serve.Gateway, s signals, log *slog.Logger) error {
+// the stop stop waiting. SIGHUP reads the configuration again.
+func runUntilSignal(ctx context.Context, g *serve.Gateway, s signals) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stopped := make(chan error, 1)
@@ -87,7 +86,7 @@ func runUntilSignal(ctx context.Context, g *serve.Gateway, s signals, log *slog.
 			}
 			cancel()
 		case <-s.hangups:
-			log.Warn("SIGHUP: reloading is not available in this version; restart to read the configuration again")
+			_ = g.Reload() // it has logged what was wrong
 		}
 	}
 }

@@ -38,7 +38,7 @@ import (
 //	                      │      │   │     │
 //	                      └── destinations: sinks
 type Gateway struct {
-	config  Config // complete
+	config  Config // complete, as it was opened with
 	log     *slog.Logger
 	events  *slog.Logger // lines about single events
 	metrics *metrics
@@ -51,6 +51,8 @@ type Gateway struct {
 
 	ingest     *listener
 	operations *listener // nil = on the ingest port
+
+	reloading reloading
 
 	stopping atomic.Bool
 
@@ -71,6 +73,10 @@ type Options struct {
 
 	// From says who set what, for the sentences about problems.
 	From Origins
+
+	// Inputs is where the configuration can be read again. Nil means that it
+	// stays as it is.
+	Inputs *Inputs
 }
 
 // Open opens the parts of a gateway in order: destinations, store, evidence, what
@@ -82,6 +88,7 @@ func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
 		return nil, errors.Join(problems...)
 	}
 	g := &Gateway{config: c, log: orDiscard(o.Log), events: orDiscard(o.Events), metrics: newMetrics(o.Build)}
+	g.reloading.inputs = o.Inputs
 	g.stopNow, g.endPatience = context.WithCancel(context.Background())
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	if err := g.open(ctx, o); err != nil {

@@ -29,7 +29,7 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 	routes := http.NewServeMux()
 	routes.Handle(plainhttp.Path, g.metrics.timed(plainhttp.Protocol, &plainhttp.Handler{Door: door}))
 	routes.Handle(logevent.Path, g.metrics.timed(logevent.Protocol, g.logEvents(door, budget)))
-	routes.Handle(settings.Path, settings.Handler(g.config.ClientSettings))
+	routes.Handle(settings.Path, g.clientSettings())
 	rpcinfo.Handle(routes, []string{logevent.ServiceName}, g.ready)
 	operations.Probes(routes, g.ready)
 	return routes
@@ -48,4 +48,14 @@ func (g *Gateway) logEvents(door intake.Door, budget *intake.Budget) http.Handle
 func (g *Gateway) refused(r intake.Refusal) {
 	g.metrics.countRefused(r)
 	logRefused(g.log, g.events, r)
+}
+
+// clientSettings serves what clients fetch. It changes with the configuration.
+func (g *Gateway) clientSettings() http.Handler {
+	var served settings.Handler
+	served.Set(g.config.ClientSettings)
+	g.onReload(func(c Config) (func(), error) {
+		return func() { served.Set(c.ClientSettings) }, nil
+	})
+	return &served
 }

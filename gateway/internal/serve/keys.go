@@ -18,6 +18,7 @@ type Key struct {
 	Default string // "" = none
 
 	words []string // what a text may be; empty = anything
+	live  bool     // a new value takes effect while the gateway runs
 	or    string   // a word that is accepted besides what the type reads
 	field []int    // path of the field in the struct that has the key
 	typ   reflect.Type
@@ -43,7 +44,7 @@ func keysOf(t reflect.Type, prefix string, path []int) keyTable {
 		}
 		keys = append(keys, Key{
 			Name: name, Usage: f.Tag.Get("usage"), Default: f.Tag.Get("default"),
-			words: strings.Fields(f.Tag.Get("words")), or: f.Tag.Get("or"),
+			words: strings.Fields(f.Tag.Get("words")), or: f.Tag.Get("or"), live: f.Tag.Get("live") != "",
 			field: field, typ: f.Type,
 		})
 	}

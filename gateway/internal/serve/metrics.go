@@ -36,6 +36,7 @@ type metrics struct {
 	appends  prometheus.Histogram
 	syncs    prometheus.Histogram
 	groups   prometheus.Histogram
+	reloaded prometheus.Gauge
 }
 
 // Bucket limits: from a disk with a cache that survives power loss (0.1 ms) to
@@ -90,12 +91,16 @@ func newMetrics(b Build) *metrics {
 			Name: "daybook_store_group_events", Help: "Events that shared one sync.", Buckets: groupBuckets,
 		}),
 	}
+	m.reloaded = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "daybook_config_reload_ok", Help: "1 when the configuration was last read without a problem, 0 when the one before is still in effect.",
+	})
+	m.reloaded.Set(1)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "daybook_build_info", Help: "Always 1; the labels say what is running.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.aside, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.aside, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, m.reloaded, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -123,6 +128,14 @@ func (m *metrics) count(b accept.Batch, outcomes []daybook.Outcome) {
 			i++
 		}
 		m.events.WithLabelValues(b.Caller.Name, b.Protocol, first.Status.String(), first.Reason).Add(float64(i - start))
+	}
+}
+
+// countReload is told what came of reading the configuration again.
+func (m *metrics) countReload(ok bool) {
+	m.reloaded.Set(0)
+	if ok {
+		m.reloaded.Set(1)
 	}
 }
 

@@ -24,6 +24,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer endWatch()
 	var serving sync.WaitGroup
 	serving.Go(func() { newIdleWatch().run(watched) })
+	serving.Go(func() { g.watchFiles(watched) })
 	for _, l := range g.listeners() {
 		serving.Go(func() {
 			if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
@@ -140,5 +141,5 @@ func (g *Gateway) OperationsURL() string {
 	return Address(g.operations.Addr().String()).URL()
 }
 
-// Config is the configuration in effect, complete.
+// Config is the configuration the gateway was opened with, complete.
 func (g *Gateway) Config() Config { return g.config }

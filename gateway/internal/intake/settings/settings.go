@@ -7,36 +7,53 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strings"
+	"sync/atomic"
 )
 
 // Path is where the settings are.
 const Path = "/v1/settings"
 
-// Handler answers with the settings, or that the caller has them. The settings
-// are one JSON object; nil answers 404, and clients go on with their defaults.
-func Handler(settings []byte) http.Handler {
+// A Handler answers with the settings, or that the caller has them. The zero
+// value has none. It is safe for concurrent use.
+type Handler struct{ served atomic.Pointer[served] }
+
+// A served is settings with the tag that names this version of them.
+type served struct {
+	settings []byte
+	tag      string
+}
+
+// Set replaces the settings: one JSON object, which the Handler keeps. Nil means
+// that there are none; then it answers 404, and clients go on with their defaults.
+func (h *Handler) Set(settings []byte) {
+	if settings == nil {
+		h.served.Store(nil)
+		return
+	}
 	sum := sha256.Sum256(settings)
-	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		switch {
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			header.Set("Allow", "GET, HEAD")
-			w.WriteHeader(http.StatusMethodNotAllowed)
-			return
-		case settings == nil:
-			http.Error(w, "this gateway has no settings for clients (settings: in its configuration)", http.StatusNotFound)
-			return
-		}
-		header.Set("ETag", tag)
-		header.Set("Cache-Control", "no-cache")
-		if matches(r.Header.Values("If-None-Match"), tag) {
-			w.WriteHeader(http.StatusNotModified)
-			return
-		}
-		header.Set("Content-Type", "application/json")
-		_, _ = w.Write(settings)
-	})
+	h.served.Store(&served{settings: settings, tag: `"` + hex.EncodeToString(sum[:16]) + `"`})
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header, now := w.Header(), h.served.Load()
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		header.Set("Allow", "GET, HEAD")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	case now == nil:
+		http.Error(w, "this gateway has no settings for clients (settings: in its configuration)", http.StatusNotFound)
+		return
+	}
+	header.Set("ETag", now.tag)
+	header.Set("Cache-Control", "no-cache")
+	if matches(r.Header.Values("If-None-Match"), now.tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	header.Set("Content-Type", "application/json")
+	_, _ = w.Write(now.settings)
 }
 
 // matches reports whether one of the tags that a caller has is tag: the weak

@@ -19,8 +19,14 @@ func ask(h http.Handler, method string, tags ...string) *httptest.ResponseRecord
 	return w
 }
 
+func serving(text string) *settings.Handler {
+	h := new(settings.Handler)
+	h.Set([]byte(text))
+	return h
+}
+
 func TestSettingsAreSentOnce(t *testing.T) {
-	h := settings.Handler([]byte(`{"kill":["hook"]}`))
+	h := serving(`{"kill":["hook"]}`)
 	first := ask(h, http.MethodGet)
 	tag := first.Header().Get("ETag")
 	if first.Code != 200 || first.Body.String() != `{"kill":["hook"]}` || tag == "" || first.Header().Get("Content-Type") != "application/json" {
@@ -34,19 +40,32 @@ func TestSettingsAreSentOnce(t *testing.T) {
 	if other := ask(h, http.MethodGet, `"x"`); other.Code != 200 {
 		t.Errorf("another tag: %d", other.Code)
 	}
-	if same := ask(settings.Handler([]byte(`{"kill":["hook"]}`)), http.MethodGet, tag); same.Code != 304 {
+	if same := ask(serving(`{"kill":["hook"]}`), http.MethodGet, tag); same.Code != 304 {
 		t.Errorf("the same settings after a restart: %d", same.Code)
 	}
-	if changed := ask(settings.Handler([]byte(`{}`)), http.MethodGet, tag); changed.Code != 200 {
+	if changed := ask(serving(`{}`), http.MethodGet, tag); changed.Code != 200 {
 		t.Errorf("other settings: %d", changed.Code)
 	}
 }
 
+func TestSettingsCanBeReplacedWhileTheyAreServed(t *testing.T) {
+	h := serving(`{}`)
+	tag := ask(h, http.MethodGet).Header().Get("ETag")
+	h.Set([]byte(`{"kill":["hook"]}`))
+	if w := ask(h, http.MethodGet, tag); w.Code != 200 || w.Body.String() != `{"kill":["hook"]}` {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	h.Set(nil)
+	if w := ask(h, http.MethodGet, tag); w.Code != 404 {
+		t.Errorf("taken away: %d", w.Code)
+	}
+}
+
 func TestAGatewayWithoutSettingsSaysSo(t *testing.T) {
-	if w := ask(settings.Handler(nil), http.MethodGet); w.Code != 404 {
+	if w := ask(new(settings.Handler), http.MethodGet); w.Code != 404 {
 		t.Errorf("%d", w.Code)
 	}
-	if w := ask(settings.Handler([]byte(`{}`)), http.MethodPost); w.Code != 405 || w.Header().Get("Allow") == "" {
+	if w := ask(serving(`{}`), http.MethodPost); w.Code != 405 || w.Header().Get("Allow") == "" {
 		t.Errorf("a POST: %d", w.Code)
 	}
 }
