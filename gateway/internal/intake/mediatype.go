@@ -48,8 +48,8 @@ var otherFormats = []struct{ prefix, instead string }{
 
 // CheckMediaType refuses a request for events in JSON whose Content-Type names a
 // known other format.
-func CheckMediaType(h http.Header) *daybook.Error {
-	given := h.Get("Content-Type")
+func CheckMediaType(r *http.Request) *daybook.Error {
+	given := r.Header.Get("Content-Type")
 	if given == "" || given == "application/json" || given == "application/x-ndjson" {
 		return nil
 	}

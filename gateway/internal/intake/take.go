@@ -43,9 +43,9 @@ type Decoder interface {
 type Protocol struct {
 	Name string // in rows and metrics
 
-	// Expects refuses a request by its header, before its body is read, for a
-	// format that the protocol does not read. Nil lets all through.
-	Expects func(http.Header) *daybook.Error
+	// Expects refuses a request before its body is read, for what its path or
+	// header says. Nil lets all through.
+	Expects func(*http.Request) *daybook.Error
 
 	// Open returns the decoder for a request. It asks pay before it takes memory
 	// beyond two copies of the body.
@@ -72,7 +72,7 @@ func (d *Door) take(p Protocol, r *http.Request) ([]daybook.Outcome, *daybook.Er
 		return nil, err
 	}
 	if p.Expects != nil {
-		if err := p.Expects(r.Header); err != nil {
+		if err := p.Expects(r); err != nil {
 			return nil, err
 		}
 	}

@@ -29,6 +29,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
 	skewed   *prometheus.CounterVec
+	cut      *prometheus.CounterVec
 	aside    *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	writes   *prometheus.HistogramVec
@@ -78,6 +79,9 @@ func newMetrics(b Build) *metrics {
 			Name: "daybook_events_set_aside_total",
 			Help: "Refused events that were to be kept as dead letters: kept, or lost for limits.quarantine or another copy of the id.",
 		}, []string{"caller", "result"}),
+		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_events_truncated_total", Help: "Events stored with a note instead of metadata that was too large.",
+		}, []string{"caller", "protocol"}),
 		unclear: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_destination_where_failures_total", Help: "Events about which where could not be decided; they count as no match.",
 		}, []string{"destination", "reason"}),
@@ -100,7 +104,7 @@ func newMetrics(b Build) *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.aside, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, m.reloaded, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.cut, m.aside, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, m.reloaded, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -128,6 +132,11 @@ func (m *metrics) count(b accept.Batch, outcomes []daybook.Outcome) {
 			i++
 		}
 		m.events.WithLabelValues(b.Caller.Name, b.Protocol, first.Status.String(), first.Reason).Add(float64(i - start))
+	}
+	for i := range outcomes {
+		if b.Events[i].Truncated && outcomes[i].Status == daybook.Stored {
+			m.cut.WithLabelValues(b.Caller.Name, b.Protocol).Inc()
+		}
 	}
 }
 

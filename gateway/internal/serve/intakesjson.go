@@ -1,0 +1,17 @@
+package serve
+
+import (
+	"net/http"
+
+	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/intake/activity"
+)
+
+// completeEvents adds the routes of the protocols whose senders complete their
+// events themselves and write them in JSON.
+func (g *Gateway) completeEvents(routes *http.ServeMux, door intake.Door) {
+	activities := &activity.Service{Door: door, EventBytes: int(g.config.Limits.Event)}
+	for pattern, handler := range activities.Routes() {
+		routes.Handle(pattern, g.metrics.timed(activity.Protocol, handler))
+	}
+}
