@@ -23,9 +23,11 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":              {"cmd/daybook"},
 	"github.com/spf13/pflag":              {"cmd/daybook"},
 	"golang.org/x/crypto/ssh":             {"internal/caller/license"},
+	"golang.org/x/crypto/argon2":          {"internal/caller"},
+	"golang.org/x/crypto/bcrypt":          {"internal/caller"},
 	"golang.org/x/mod":                    {"internal/store/evidence"},
 	"golang.org/x/term":                   {"cmd/daybook"},
-	"golang.org/x/time":                   {"internal/replay"},
+	"golang.org/x/time":                   {"internal/caller", "internal/replay"},
 	"google.golang.org/protobuf":          {"internal/gen", "internal/intake"},
 }
 

@@ -1,0 +1,130 @@
+package caller
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// What looking at passwords may cost. Who tries passwords gets a tenth of a
+// processor for each user he tries them at, and no more hashes at once than a
+// quarter of the machine.
+const (
+	wrongPerSecond  = 100 * time.Millisecond // of processor time, for each user
+	wrongAtOnce     = time.Second
+	rememberedPairs = 1024
+)
+
+// A vault verifies passwords that people chose. Their hashes are slow on purpose,
+// so each answer is remembered, and what wrong ones cost is bounded. It is safe
+// for concurrent use.
+type vault struct {
+	now   func() time.Time
+	key   [32]byte      // of this process: what is remembered says nothing about a password
+	slots chan struct{} // one for each hash under way
+
+	mu           sync.Mutex // guards what is below
+	right, wrong memory
+	spent        map[string]*bucket // by user: milliseconds of wrong passwords
+}
+
+func newVault(now func() time.Time) *vault {
+	v := &vault{now: now, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/4)), spent: map[string]*bucket{}}
+	_, _ = rand.Read(v.key[:]) // never fails
+	return v
+}
+
+// opens reports whether the password is the one of the hash. User is who is tried,
+// one of the configured ones; what it costs is charged to it. A wait means that
+// nobody has looked, and when somebody may.
+func (v *vault) opens(user string, hash slowHash, password string) (right bool, wait time.Duration) {
+	tag := v.tag(hash, password)
+	if right, known := v.remembered(tag); known {
+		return right, 0
+	}
+	if wait := v.owes(user); wait > 0 {
+		return false, wait
+	}
+	select {
+	case v.slots <- struct{}{}:
+	default: // whoever waited would hold a connection for as long as the flood lasts
+		return false, time.Second
+	}
+	begin := v.now()
+	right = hash.opens(password)
+	took := v.now().Sub(begin)
+	<-v.slots
+	v.remember(tag, right, user, took)
+	return right, 0
+}
+
+// tag names a hash and a password without saying anything about them.
+func (v *vault) tag(hash slowHash, password string) Hash {
+	mac := hmac.New(sha256.New, v.key[:])
+	mac.Write([]byte(hash.text)) // it has no zero byte
+	mac.Write([]byte{0})
+	mac.Write([]byte(password))
+	return Hash(mac.Sum(nil))
+}
+
+func (v *vault) remembered(tag Hash) (right, known bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.right.has(tag) {
+		return true, true
+	}
+	return false, v.wrong.has(tag)
+}
+
+// owes is how long until a user's next unknown password is looked at.
+func (v *vault) owes(user string) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if b := v.spent[user]; b != nil {
+		return b.wait(v.now())
+	}
+	return 0
+}
+
+// remember keeps an answer. What was right is free: there is one such password
+// for each user. Wrong ones never push it out.
+func (v *vault) remember(tag Hash, right bool, user string, took time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if right {
+		v.right.add(tag)
+		return
+	}
+	v.wrong.add(tag)
+	b := v.spent[user]
+	if b == nil {
+		made := newBucket(float64(wrongPerSecond.Milliseconds()), wrongAtOnce*time.Second/wrongPerSecond)
+		b = &made
+		v.spent[user] = b
+	}
+	b.take(v.now(), int(took.Milliseconds())+1)
+}
+
+// A memory is a bounded set that forgets what was not asked for lately.
+type memory struct{ young, old map[Hash]struct{} }
+
+func (m *memory) has(h Hash) bool {
+	if _, ok := m.young[h]; ok {
+		return true
+	}
+	_, ok := m.old[h]
+	if ok {
+		m.add(h)
+	}
+	return ok
+}
+
+func (m *memory) add(h Hash) {
+	if len(m.young) >= rememberedPairs || m.young == nil {
+		m.old, m.young = m.young, make(map[Hash]struct{})
+	}
+	m.young[h] = struct{}{}
+}
