@@ -78,6 +78,9 @@ type Accepter struct {
 // one append carries them all.
 func (a *Accepter) Accept(ctx context.Context, b Batch) []daybook.Outcome {
 	outcomes := make([]daybook.Outcome, len(b.Events))
+	if err := b.Caller.Take(len(b.Events), b.Bytes); err != nil {
+		return a.overQuota(b, outcomes, err)
+	}
 	records, indexes := a.admit(b, outcomes)
 	if len(records) > 0 {
 		receipts, err := a.Store.Append(ctx, records)
@@ -103,6 +106,9 @@ func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) (records []store.R
 	for i := range b.Events {
 		submission := &b.Events[i]
 		record, err := a.Admit.Admit(*submission)
+		if err == nil {
+			err = b.Caller.MaySend(record.Event.Name)
+		}
 		if err != nil {
 			err.Index = i
 			outcomes[i] = daybook.Outcome{ID: submission.Event.ID, Status: daybook.Refused, Reason: err.Reason, Err: err}

@@ -101,8 +101,9 @@ func (b *bucket) wait(now time.Time) time.Duration {
 	if b.limiter == nil {
 		return 0
 	}
+	const rounding = 1e-6 // whoever waits as long as he is told must not come a nanosecond early
 	lacks := 1 - b.limiter.TokensAt(now)
-	if lacks <= 0 {
+	if lacks <= rounding {
 		return 0
 	}
 	const longest = 365 * 24 * time.Hour // beyond it a duration could overflow

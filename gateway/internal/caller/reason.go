@@ -9,11 +9,11 @@ import (
 // Why a request is turned away for who sent it, or who may have;
 // docs/reasons.md explains them.
 const (
-	ReasonNoCredentials = "no_credentials"
-	ReasonMalformed     = "malformed_credentials"
-	ReasonUnknown       = "unknown_credentials"
-	ReasonConflicting   = "conflicting_credentials"
-	ReasonAttempts      = "too_many_attempts"
+	ReasonMissing     = "missing_credentials"
+	ReasonMalformed   = "malformed_credentials"
+	ReasonUnknown     = "unknown_credentials"
+	ReasonConflicting = "conflicting_credentials"
+	ReasonAttempts    = "too_many_attempts"
 
 	ReasonProtocolNotAllowed = "protocol_not_allowed"
 	ReasonEventNotAllowed    = "event_not_allowed"
@@ -29,7 +29,7 @@ type Refusal struct {
 }
 
 func noCredentials() *daybook.Error {
-	return unauthenticated(ReasonNoCredentials, "no credentials: send a key as Authorization: Bearer KEY")
+	return unauthenticated(ReasonMissing, "no credentials: send a key as Authorization: Bearer KEY")
 }
 
 // unknown is the same for a key, a user and a password that nobody has: which of

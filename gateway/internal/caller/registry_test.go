@@ -111,7 +111,7 @@ func TestR27CredentialsProveWhoseTheyAreAndNothingElse(t *testing.T) {
 		"a user with a chosen password":    {[]string{basic("ann@example.com", annPassword)}, "ann", daybook.OK, ""},
 		"a token":                          {[]string{"Bearer a.good.token"}, "issued", daybook.OK, ""},
 
-		"nothing":                 {nil, "", no, caller.ReasonNoCredentials},
+		"nothing":                 {nil, "", no, caller.ReasonMissing},
 		"an empty header":         {[]string{""}, "", no, caller.ReasonMalformed},
 		"a scheme alone":          {[]string{"Bearer"}, "", no, caller.ReasonMalformed},
 		"a blank key":             {[]string{"Bearer  "}, "", no, caller.ReasonMalformed},
@@ -164,7 +164,7 @@ func TestR27WhatAProxyWouldSayProvesNothing(t *testing.T) {
 	}
 	spoofed.Header.Set("X-Forwarded-Client-Cert", "URI=spiffe://example.com/mesh")
 	spoofed.RemoteAddr = "127.0.0.1:4711"
-	if who, err := r.Authenticate("http", spoofed); err == nil || err.Reason != caller.ReasonNoCredentials {
+	if who, err := r.Authenticate("http", spoofed); err == nil || err.Reason != caller.ReasonMissing {
 		t.Errorf("let in as %q, %v", who.Name, err)
 	}
 }
@@ -269,8 +269,8 @@ func TestR27CertificatesProveTheirCaller(t *testing.T) {
 		reason  string
 	}{
 		"a certificate":                          {certified(t, mesh(t)), "mesh", ""},
-		"one that nobody has verified":           {unverified, "", caller.ReasonNoCredentials},
-		"one that no row names":                  {certified(t, stranger), "", caller.ReasonNoCredentials},
+		"one that nobody has verified":           {unverified, "", caller.ReasonMissing},
+		"one that no row names":                  {certified(t, stranger), "", caller.ReasonMissing},
 		"one that no row names, and a key":       {certified(t, stranger, "Bearer "+checkoutKey), "checkout", ""},
 		"one, and another caller's key":          {certified(t, mesh(t), "Bearer "+checkoutKey), "", caller.ReasonConflicting},
 		"one, and a wrong key":                   {certified(t, mesh(t), "Bearer nobodys"), "", caller.ReasonUnknown},
