@@ -41,6 +41,14 @@ const journalStore = "journal"
 type Ingest struct {
 	Listen       Address `default:"127.0.0.1:8080" usage:"address that receives events; PORT sets :PORT"`
 	TrustHeaders TrustHeaders
+	CORS         CORS
+}
+
+// CORS says which web pages may send events from the browsers of those who look
+// at them. Others are refused, whatever they send.
+type CORS struct {
+	Origins PageOrigins   `live:"true" usage:"origins of the web pages that may send events, such as https://app.example.com; * = all"`
+	MaxAge  time.Duration `default:"10m" live:"true" usage:"how long browsers may remember that a page may send"`
 }
 
 // TrustHeaders is for gateways behind a proxy that says who is calling. What it

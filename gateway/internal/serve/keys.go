@@ -90,6 +90,8 @@ func (k Key) Type() string {
 		return "networks"
 	case reflect.TypeFor[Percent]():
 		return "percent"
+	case reflect.TypeFor[PageOrigins]():
+		return "origins"
 	case reflect.TypeFor[Identities](), reflect.TypeFor[List]():
 		return "list"
 	case reflect.TypeFor[Start]():
@@ -206,6 +208,8 @@ func convertTo(t reflect.Type, text string) (reflect.Value, error) {
 		v, err = parseIdentities(text)
 	case reflect.TypeFor[List]():
 		v, err = parseList(text)
+	case reflect.TypeFor[PageOrigins]():
+		v, err = parsePageOrigins(text)
 	case reflect.TypeFor[Secrets]():
 		var l List
 		l, err = parseList(text)

@@ -56,7 +56,7 @@ func (t keyTable) nearest(name string, others ...string) string {
 // takesList reports whether the values of a key may stand in a list.
 func (k Key) takesList() bool {
 	switch k.typ {
-	case reflect.TypeFor[Networks](), reflect.TypeFor[Identities](), reflect.TypeFor[List](), reflect.TypeFor[Secrets]():
+	case reflect.TypeFor[Networks](), reflect.TypeFor[PageOrigins](), reflect.TypeFor[Identities](), reflect.TypeFor[List](), reflect.TypeFor[Secrets]():
 		return true
 	}
 	return false

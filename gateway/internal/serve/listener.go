@@ -29,7 +29,7 @@ func (g *Gateway) listen(ctx context.Context, events *http.ServeMux, operations 
 		}
 		g.operations = bound
 	}
-	bound, err := g.bind(ctx, "ingest.listen", g.config.Ingest.Listen, intake.Identified(events))
+	bound, err := g.bind(ctx, "ingest.listen", g.config.Ingest.Listen, intake.Identified(g.guarded(events)))
 	if err != nil && g.operations != nil {
 		return errors.Join(err, g.operations.Close())
 	}

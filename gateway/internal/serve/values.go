@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"daybook.dev/gateway/internal/intake"
 )
 
 // Address is host:port of a listener. An empty host means every interface.
@@ -148,6 +150,41 @@ func (l List) items() []string {
 		return nil
 	}
 	return strings.Split(string(l), ",")
+}
+
+// PageOrigins are origins of web pages in one text, separated by commas.
+type PageOrigins string
+
+// parsePageOrigins takes origins as browsers write them: what is written
+// otherwise would never be found equal.
+func parsePageOrigins(text string) (PageOrigins, error) {
+	list, err := parseList(text)
+	if err != nil {
+		return "", err
+	}
+	for _, origin := range list.items() {
+		if origin == intake.AnyOrigin || origin == "null" {
+			continue
+		}
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Contains(u.Host, "*") {
+			return "", fmt.Errorf("%q is not an origin such as https://app.example.com", origin)
+		}
+		if written := browserOrigin(u); written != origin {
+			return "", fmt.Errorf("%q is not how browsers write an origin: write %s", origin, written)
+		}
+	}
+	return PageOrigins(list), nil
+}
+
+// browserOrigin writes the origin of an address as browsers do: in small
+// letters, without the scheme's own port, and with nothing behind it.
+func browserOrigin(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; strings.HasSuffix(host, port) {
+		host = strings.TrimSuffix(host, port)
+	}
+	return u.Scheme + "://" + host
 }
 
 // Start is where a destination begins that nothing was delivered to yet: the
