@@ -15,6 +15,7 @@ var owners = map[string][]string{
 	"connectrpc.com/grpcreflect":          {"internal/intake/rpcinfo"},
 	"github.com/cespare/xxhash/v2":        {"internal/admit"},
 	"github.com/coreos/go-oidc/v3":        {"internal/caller/token"},
+	"github.com/go-jose/go-jose/v4":       {"internal/caller/token"},
 	"github.com/go-json-experiment/json":  {"internal/admit", "internal/intake", "internal/query", "internal/rule", "cmd/daybook"},
 	"github.com/goccy/go-yaml":            {"internal/serve"},
 	"github.com/google/uuid":              {"internal/admit", "internal/serve", "cmd/daybook"},

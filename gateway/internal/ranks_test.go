@@ -57,6 +57,9 @@ var ranks = map[string]int{
 	"internal/serve":                    6,
 	"cmd/daybook":                       7,
 	"gatewaytest":                       7,
+
+	"internal/caller/license/licensetest": 1,
+	"internal/caller/token/tokentest":     1,
 }
 
 func TestImportsFollowTheRanks(t *testing.T) {

@@ -4,16 +4,16 @@ import (
 	"context"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/caller/license"
 )
 
 // Why a sender is turned away that names itself in its message rather than in
 // its request's headers.
 const (
-	ReasonInvalidLicense = "invalid_license_key"
-	ReasonUnlicensed     = "unlicensed"
-	ReasonNoToken        = "no_token"
-	ReasonNotPermitted   = "not_permitted"
-	ReasonCheckFailed    = "check_failed"
+	ReasonUnlicensed   = "unlicensed"
+	ReasonNoToken      = "no_token"
+	ReasonNotPermitted = "not_permitted"
+	ReasonCheckFailed  = "check_failed"
 )
 
 // Licensed says whose row the license key of an instance is proved by. An error
@@ -21,8 +21,8 @@ const (
 // read, no configured public key verifies it, or it has expired and that matters;
 // it is Exhausted where the caller's quota is used up. No error holds the key.
 func (r *Registry) Licensed(licenseKey string) (Caller, *daybook.Error) {
-	return Caller{}, &daybook.Error{Code: daybook.Invalid, Reason: ReasonInvalidLicense, Field: "license_key",
-		Message: "invalid license_key: no public key is configured"}
+	return Caller{}, &daybook.Error{Code: daybook.Invalid, Reason: license.Reason, Field: "license_key",
+		Message: "invalid license_key: it cannot be verified: no public key is configured"}
 }
 
 // Unlicensed says as whom an instance without a license sends. An error is Denied
