@@ -27,7 +27,7 @@ func AppendResults(dst []byte, durability daybook.Durability, outcomes []daybook
 	}
 	dst = append(dst, ']')
 	if err != nil {
-		dst = appendError(dst, err)
+		dst = AppendError(dst, err)
 	}
 	return append(dst, '}', '\n')
 }
@@ -41,7 +41,7 @@ func appendResult(dst []byte, index int, o *daybook.Outcome) []byte {
 	dst = append(dst, o.Status.String()...)
 	dst = append(dst, '"')
 	if o.Err != nil {
-		dst = appendError(dst, ErrorOf(o))
+		dst = AppendError(dst, ErrorOf(o))
 	}
 	return append(dst, '}')
 }
@@ -56,9 +56,9 @@ func Echo(id string) string {
 	return id
 }
 
-// appendError appends the members that explain e; the internal cause is not
+// AppendError appends the members that explain e; the internal cause is not
 // among them.
-func appendError(dst []byte, e *daybook.Error) []byte {
+func AppendError(dst []byte, e *daybook.Error) []byte {
 	dst = appendMember(dst, `,"code":`, daybook.CodeOf(e).String())
 	dst = appendMember(dst, `,"reason":`, e.Reason)
 	dst = appendMember(dst, `,"field":`, e.Field)

@@ -5,6 +5,7 @@ import (
 
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/activity"
+	"daybook.dev/gateway/internal/intake/firstparty"
 )
 
 // completeEvents adds the routes of the protocols whose senders complete their
@@ -14,4 +15,5 @@ func (g *Gateway) completeEvents(routes *http.ServeMux, door intake.Door) {
 	for pattern, handler := range activities.Routes() {
 		routes.Handle(pattern, g.metrics.timed(activity.Protocol, handler))
 	}
+	routes.Handle(firstparty.Path, g.metrics.timed(firstparty.Protocol, &firstparty.Handler{Door: door}))
 }

@@ -60,7 +60,7 @@ func (e *eventReader) closeMetadata() {
 	if e.form.Dataset != "" {
 		e.appendDataset()
 	}
-	if e.members == 0 && e.metadata == 0 {
+	if e.members == 0 && (e.metadata == 0 || e.form.Data != "") {
 		e.out = e.out[:e.mark]
 		return
 	}
