@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/caller/license"
 )
 
 // A book is a Config as it is looked things up in. It never changes.
@@ -17,6 +18,8 @@ type book struct {
 	certificates []*account
 	tokens       []*account // in the order of the rows
 	accounts     []*account // all, in the order of the rows
+
+	serviceScopes []string
 
 	// nobody is whom an unknown user's password is compared with.
 	nobody *account
@@ -33,6 +36,8 @@ type account struct {
 	slow     slowHash // of a chosen password
 
 	tokens Verifier // nil = none
+
+	licenseKeys []license.PublicKey // of which one has signed an instance's license
 }
 
 // newBook takes a Config without problems. The quotas are those of its callers.
@@ -41,6 +46,10 @@ func newBook(c Config, quotas map[string]*quota) *book {
 		enforce: c.enforces(), allowAnonymous: c.AllowAnonymous,
 		anonymous: &account{row: &Row{Name: AnonymousName}, caller: Anonymous},
 		keys:      map[Hash]*account{}, users: map[string]*account{}, nobody: &account{},
+		serviceScopes: c.ServiceScopes,
+	}
+	if len(b.serviceScopes) == 0 {
+		b.serviceScopes = ServiceScopes
 	}
 	for i := range c.Rows {
 		row := c.Rows[i]
@@ -89,6 +98,9 @@ func newAccount(row *Row, q *quota) *account {
 	if row.Basic != nil {
 		a.user, a.password = row.Basic.User, row.Basic.SHA256
 		a.slow, _ = parseSlowHash(row.Basic.Slow) // read before; "" gives none
+	}
+	if row.Instances != nil {
+		a.licenseKeys, _ = row.Instances.publicKeys() // read before
 	}
 	return a
 }

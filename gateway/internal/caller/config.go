@@ -17,6 +17,10 @@ type Config struct {
 	// AllowAnonymous lets requests without credentials in although there are
 	// callers. Wrong credentials are refused all the same.
 	AllowAnonymous bool
+
+	// ServiceScopes are the scopes of which a managed service's token needs one.
+	// Nil means those of that name.
+	ServiceScopes []string
 }
 
 // A Row is one caller: how it is proved, what it may do, how much. Any one of its
@@ -38,6 +42,10 @@ type Row struct {
 	// Public callers are the product's own site and its managed services: what
 	// their users' browsers report (marketing_tracking) may leave.
 	Public bool
+
+	// Services are the ids of the managed services that may send as this caller,
+	// with its tokens. Empty means all.
+	Services []string
 
 	// Instances says which instances of a product send as this caller. Nil
 	// means none.

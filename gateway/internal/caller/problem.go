@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"daybook.dev/gateway/internal/caller/license"
 	"daybook.dev/gateway/internal/nearest"
 )
 
@@ -80,6 +81,9 @@ func (r *Row) check(note func(member string, err error)) {
 	if r.Certificate != nil && r.Certificate.isZero() {
 		note("mtls", errors.New("must say which certificates: subject_cn, dns, uri or spki_sha256"))
 	}
+	if r.Instances != nil {
+		r.Instances.check(note)
+	}
 	for _, p := range r.Protocols {
 		if !slices.Contains(Protocols, p) {
 			note("protocols", wrongProtocol(p))
@@ -95,6 +99,28 @@ func (r *Row) check(note func(member string, err error)) {
 
 func (r *Row) proved() bool {
 	return len(r.Keys) > 0 || r.Basic != nil || r.Certificate != nil || r.Tokens != nil
+}
+
+func (i *Instances) check(note func(member string, err error)) {
+	if _, err := i.publicKeys(); err != nil {
+		note("instances.license_keys", err)
+	}
+	if !i.Unlicensed && len(i.LicenseKeys) == 0 {
+		note("instances", errors.New("lets nobody in: add license_keys, or unlicensed: true"))
+	}
+}
+
+// publicKeys reads the keys that sign licenses.
+func (i *Instances) publicKeys() ([]license.PublicKey, error) {
+	var all []license.PublicKey
+	for _, text := range i.LicenseKeys {
+		keys, err := license.ParsePublicKeys(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, keys...)
+	}
+	return all, nil
 }
 
 func (b *Basic) check(note func(member string, err error)) {

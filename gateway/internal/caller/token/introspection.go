@@ -67,6 +67,7 @@ func (i *Introspection) Verify(ctx context.Context, token string) (Claims, error
 	case !p.active:
 		return Claims{}, refuse("is not active")
 	}
+	p.claims.Introspected = true
 	return p.claims, p.current(i.options.Now())
 }
 

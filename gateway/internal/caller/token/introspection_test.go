@@ -16,7 +16,7 @@ func TestAServerSaysWhatATokenStandsFor(t *testing.T) {
 	i := newIntrospection(t, s, c, "tier")
 	s.Opaque("t/1+&", map[string]any{"sub": "gateway", "client_id": "c1", "scope": "a::b::c", "aud": "daybook", "exp": c.in(time.Hour), "tier": "gold"})
 	got := good(t, i, "t/1+&")
-	if got.Subject != "gateway" || got.Client != "c1" || strings.Join(got.Scopes, " ") != "a::b::c" || strings.Join(got.Audience, " ") != "daybook" ||
+	if !got.Introspected || got.Subject != "gateway" || got.Client != "c1" || strings.Join(got.Scopes, " ") != "a::b::c" || strings.Join(got.Audience, " ") != "daybook" ||
 		got.Expires.Unix() != c.in(time.Hour) || got.Other["tier"][0] != "gold" {
 		t.Errorf("claims are %+v", got)
 	}

@@ -35,7 +35,7 @@ func TestAJWTSaysWhatItsIssuerSigned(t *testing.T) {
 		"sub": "checkout", "azp": "client-1", "aud": []string{"daybook", "other"}, "exp": expires, "scope": "a::b::c d::e::f", "scp": []string{"g::h::i"},
 		"repository": "acme/shop", "level": 3, "groups": []string{"x", "y"},
 	}))
-	if got.Issuer != s.URL || got.Subject != "checkout" || got.Client != "client-1" || strings.Join(got.Audience, " ") != "daybook other" ||
+	if got.Introspected || got.Issuer != s.URL || got.Subject != "checkout" || got.Client != "client-1" || strings.Join(got.Audience, " ") != "daybook other" ||
 		strings.Join(got.Scopes, " ") != "a::b::c d::e::f g::h::i" || got.Expires.Unix() != expires ||
 		fmt.Sprint(got.Other) != "map[groups:[x y] level:[3] repository:[acme/shop]]" {
 		t.Errorf("claims are %+v", got)

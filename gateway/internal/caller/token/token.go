@@ -32,6 +32,10 @@ type Claims struct {
 	Scopes   []string
 	Expires  time.Time // zero = not said
 
+	// Introspected claims are what a server said that was asked; others were
+	// signed by their issuer.
+	Introspected bool
+
 	// Other are the claims the verifier was told to keep: their texts, or the
 	// JSON of their numbers and truth values.
 	Other map[string][]string
