@@ -48,6 +48,7 @@ var ranks = map[string]int{
 	"internal/intake/eventjson":         4,
 	"internal/operations":               4,
 	"internal/intake/activity":          5,
+	"internal/intake/cloudevents":       5,
 	"internal/intake/firstparty":        5,
 	"internal/intake/intaketest":        5,
 	"internal/intake/logevent":          5,

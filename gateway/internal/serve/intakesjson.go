@@ -5,6 +5,7 @@ import (
 
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/activity"
+	"daybook.dev/gateway/internal/intake/cloudevents"
 	"daybook.dev/gateway/internal/intake/firstparty"
 )
 
@@ -16,4 +17,5 @@ func (g *Gateway) completeEvents(routes *http.ServeMux, door intake.Door) {
 		routes.Handle(pattern, g.metrics.timed(activity.Protocol, handler))
 	}
 	routes.Handle(firstparty.Path, g.metrics.timed(firstparty.Protocol, &firstparty.Handler{Door: door}))
+	routes.Handle(cloudevents.Path, g.metrics.timed(cloudevents.Protocol, &cloudevents.Handler{Door: door}))
 }

@@ -98,21 +98,32 @@ func (d *Decoder) clear() {
 	d.texts.clear()
 }
 
+// First returns the first byte of a body that is not blank. An error refuses the
+// body: it is empty, or begins with what belongs to no JSON text.
+func First(body []byte) (byte, *daybook.Error) {
+	if bytes.HasPrefix(body, byteOrderMark) {
+		return 0, refusal("", reasonByteOrderMark, "the body begins with a byte order mark; send UTF-8 without one")
+	}
+	c := firstByte(body)
+	if c == 0 {
+		return 0, refusal("", reasonEmptyBody, "the body is empty; send at least one event, or [] for none")
+	}
+	return c, nil
+}
+
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // body decides what kind of body this is: by the form, or by the first byte that
 // is not blank.
 func (d *Decoder) body(body []byte, most int) *daybook.Error {
-	if bytes.HasPrefix(body, byteOrderMark) {
-		return refusal("", reasonByteOrderMark, "the body begins with a byte order mark; send UTF-8 without one")
-	}
-	switch c := firstByte(body); {
-	case c == 0:
-		return refusal("", reasonEmptyBody, "the body is empty; send at least one event, or [] for none")
+	c, err := First(body)
+	switch {
+	case err != nil:
+		return err
 	case d.form.List != "":
 		return d.list(body, most)
 	case d.form.One:
-		return wholeRefused(d.object(body))
+		return Whole(d.object(body))
 	case c == '[':
 		return d.array(body, most)
 	case c == '{':
@@ -132,7 +143,7 @@ func (d *Decoder) array(body []byte, most int) *daybook.Error {
 		return err
 	}
 	d.scan.End()
-	return wholeRefused(d.scan.Broken())
+	return Whole(d.scan.Broken())
 }
 
 // elements reads the array that is next.
@@ -140,7 +151,7 @@ func (d *Decoder) elements(most int) *daybook.Error {
 	d.scan.EnterArray()
 	for d.scan.Element() {
 		if len(d.events) == most {
-			return tooManyEvents(most)
+			return TooMany(most)
 		}
 		d.scan.Forget()
 		d.event()
@@ -164,14 +175,14 @@ func (d *Decoder) objects(body []byte, most int) *daybook.Error {
 		// A line inside an object begins with a name or a bracket that closes;
 		// one that opens begins the next event, and only the first is broken.
 		if firstByte(lines.rest) != '{' {
-			return wholeRefused(problem)
+			return Whole(problem)
 		}
 		d.clear()
 		d.line(line, number)
 	}
 	for line, number = lines.next(); line != nil; line, number = lines.next() {
 		if len(d.events) == most {
-			return tooManyEvents(most)
+			return TooMany(most)
 		}
 		d.line(line, number)
 	}
@@ -193,17 +204,18 @@ func (d *Decoder) object(text []byte) strictjson.Problem {
 	return d.scan.Broken()
 }
 
-// wholeRefused refuses a body in which the end of an event cannot be found.
-func wholeRefused(p strictjson.Problem) *daybook.Error {
+// Whole refuses a body as a whole for a problem of its JSON: one after which the
+// end of an event cannot be found. Nil means that there is none.
+func Whole(p strictjson.Problem) *daybook.Error {
 	if !p.Is() {
 		return nil
 	}
 	return refusal("", p.Reason, fmt.Sprintf("byte %d of the body: %s; nothing of the body was stored", p.Offset, p.What))
 }
 
-// tooManyEvents refuses a body as a whole: which of its events to take is not
-// ours to choose.
-func tooManyEvents(most int) *daybook.Error {
+// TooMany refuses a body as a whole: which of its events to take is not ours to
+// choose.
+func TooMany(most int) *daybook.Error {
 	return &daybook.Error{
 		Code: daybook.TooLarge, Reason: reasonTooManyEvents,
 		Message: fmt.Sprintf("the body has more than %d events; send it in parts", most),

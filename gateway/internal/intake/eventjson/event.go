@@ -7,8 +7,8 @@ import (
 	"daybook.dev/gateway/internal/intake/strictjson"
 )
 
-// maxDepth is how deep JSON may nest, where the metadata object is level 1.
-const maxDepth = 64
+// MaxDepth is how deep JSON may nest, where the metadata object is level 1.
+const MaxDepth = 64
 
 // event reads one value and appends the submission it makes: what the members
 // say, or why it is refused.
@@ -201,7 +201,7 @@ func (e *eventReader) join(name []byte) {
 	e.out = append(e.out, e.scan.QuotedName()...)
 	e.out = append(e.out, ':')
 	start := len(e.out)
-	e.out = e.scan.AppendValue(e.out, maxDepth-1)
+	e.out = e.scan.AppendValue(e.out, MaxDepth-1)
 	if string(name) == "user_id" {
 		e.userID = e.out[start:]
 	}
@@ -210,7 +210,7 @@ func (e *eventReader) join(name []byte) {
 // skip reads a value and leaves it out.
 func (e *eventReader) skip() {
 	mark := len(e.out)
-	e.out = e.scan.AppendValue(e.out, maxDepth-1)[:mark]
+	e.out = e.scan.AppendValue(e.out, MaxDepth-1)[:mark]
 }
 
 // refuse refuses the event, unless it was refused before.

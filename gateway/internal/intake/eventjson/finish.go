@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"daybook.dev"
 	"daybook.dev/gateway/internal/intake/rfc3339"
 	"daybook.dev/gateway/internal/intake/strictjson"
 )
@@ -120,19 +121,23 @@ func (e *eventReader) flaw() {
 	if !p.Is() {
 		return
 	}
-	s := &e.events[e.index]
+	if p.Reason == strictjson.TooManyNames && e.form.EventBytes > 0 {
+		return // then it is too large, which truncate mends
+	}
+	e.events[e.index].Err = Flawed(p)
+}
+
+// Flawed refuses an event for a flaw of its JSON.
+func Flawed(p strictjson.Problem) *daybook.Error {
 	switch p.Reason {
 	case strictjson.TooManyNames:
-		if e.form.EventBytes > 0 {
-			return // then it is too large, which truncate mends
-		}
-		s.Err = refusal("", reasonEventTooLarge, p.What)
+		return refusal("", reasonEventTooLarge, p.What)
 	case strictjson.DuplicateName:
-		s.Err = refusal(p.Name, p.Reason, fmt.Sprintf("%q stands twice in one object, again at byte %d", p.Name, p.Offset))
+		return refusal(p.Name, p.Reason, fmt.Sprintf("%q stands twice in one object, again at byte %d", p.Name, p.Offset))
 	case strictjson.TooDeep:
-		s.Err = refusal("metadata", p.Reason, fmt.Sprintf("the metadata nests more than %d levels, at byte %d", maxDepth, p.Offset))
+		return refusal("metadata", p.Reason, fmt.Sprintf("the metadata nests more than %d levels, at byte %d", MaxDepth, p.Offset))
 	default:
-		s.Err = refusal("", p.Reason, fmt.Sprintf("%s, at byte %d", p.What, p.Offset))
+		return refusal("", p.Reason, fmt.Sprintf("%s, at byte %d", p.What, p.Offset))
 	}
 }
 

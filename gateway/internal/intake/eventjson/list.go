@@ -23,7 +23,7 @@ func (d *Decoder) list(body []byte, most int) *daybook.Error {
 			break
 		}
 		if string(name) != d.form.List {
-			d.out = d.scan.AppendValue(d.out, maxDepth-1)[:len(d.out)]
+			d.out = d.scan.AppendValue(d.out, MaxDepth-1)[:len(d.out)]
 			continue
 		}
 		if err := d.listed(most, found); err != nil {
@@ -50,7 +50,7 @@ func (d *Decoder) listed(most int, again bool) *daybook.Error {
 		return refusal(d.form.List, strictjson.DuplicateName, fmt.Sprintf("%q stands twice in the body; nothing of the body was stored", d.form.List))
 	}
 	if d.scan.Kind() != '[' {
-		d.out = d.scan.AppendValue(d.out, maxDepth-1)[:len(d.out)]
+		d.out = d.scan.AppendValue(d.out, MaxDepth-1)[:len(d.out)]
 		if err := d.flawed(); err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (d *Decoder) listed(most int, again bool) *daybook.Error {
 // flawed refuses the body for what is wrong beside the events.
 func (d *Decoder) flawed() *daybook.Error {
 	if p := d.scan.Broken(); p.Is() {
-		return wholeRefused(p)
+		return Whole(p)
 	}
-	return wholeRefused(d.scan.Flaw())
+	return Whole(d.scan.Flaw())
 }
