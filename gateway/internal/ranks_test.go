@@ -38,6 +38,7 @@ var ranks = map[string]int{
 	"internal/deadletter":               3,
 	"internal/deliver":                  3,
 	"internal/deliver/delivertest":      3,
+	"internal/keyring":                  3,
 	"internal/ledger":                   3,
 	"internal/query":                    3,
 	"internal/query/querytest":          3,
