@@ -43,7 +43,7 @@ type account struct {
 // newBook takes a Config without problems. The quotas are those of its callers.
 func newBook(c Config, quotas map[string]*quota) *book {
 	b := &book{
-		enforce: c.enforces(), allowAnonymous: c.AllowAnonymous,
+		enforce: c.Enforces(), allowAnonymous: c.AllowAnonymous,
 		anonymous: &account{row: &Row{Name: AnonymousName}, caller: Anonymous},
 		keys:      map[Hash]*account{}, users: map[string]*account{}, nobody: &account{},
 		serviceScopes: c.ServiceScopes,
@@ -144,7 +144,7 @@ func (b *book) certified(r *http.Request) *account {
 func (a *account) enter(protocol string) *daybook.Error {
 	if len(a.protocols) > 0 && !a.protocols[protocol] {
 		return &daybook.Error{
-			Code: daybook.Denied, Reason: ReasonProtocolNotAllowed,
+			Code: daybook.Denied, Where: Where, Reason: ReasonProtocolNotAllowed,
 			Message: "this caller may not send with this protocol",
 		}
 	}

@@ -43,7 +43,7 @@ func (c Caller) MaySend(event string) *daybook.Error {
 		return nil
 	}
 	return &daybook.Error{
-		Code: daybook.Denied, Field: "event_name", Reason: ReasonEventNotAllowed,
+		Code: daybook.Denied, Where: Where, Field: "event_name", Reason: ReasonEventNotAllowed,
 		Message: "this caller may not send events of this name",
 	}
 }

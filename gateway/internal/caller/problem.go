@@ -44,8 +44,8 @@ var callerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 // ValidName reports whether a caller may be called that.
 func ValidName(name string) bool { return callerName.MatchString(name) && name != AnonymousName }
 
-// enforces reports whether credentials are asked for.
-func (c Config) enforces() bool {
+// Enforces reports whether credentials are asked for.
+func (c Config) Enforces() bool {
 	return c.Enforce || slices.ContainsFunc(c.Rows, func(r Row) bool { return r.Name != AnonymousName })
 }
 

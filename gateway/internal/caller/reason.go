@@ -20,6 +20,9 @@ const (
 	ReasonQuota              = "quota_exceeded"
 )
 
+// Where is what the errors of this package name as the part that noticed.
+const Where = "caller"
+
 // A Refusal is a request that was turned away for who sent it.
 type Refusal struct {
 	Protocol string
@@ -41,13 +44,13 @@ func unknown() *daybook.Error {
 func malformed(message string) *daybook.Error { return unauthenticated(ReasonMalformed, message) }
 
 func unauthenticated(reason, message string) *daybook.Error {
-	return &daybook.Error{Code: daybook.Unauthenticated, Reason: reason, Message: message}
+	return &daybook.Error{Code: daybook.Unauthenticated, Where: Where, Reason: reason, Message: message}
 }
 
 // tooManyAttempts says that a password cannot be looked at now.
 func tooManyAttempts(wait time.Duration) *daybook.Error {
 	return &daybook.Error{
-		Code: daybook.Exhausted, Reason: ReasonAttempts, RetryAfter: max(wait, time.Second),
+		Code: daybook.Exhausted, Where: Where, Reason: ReasonAttempts, RetryAfter: max(wait, time.Second),
 		Message: "too many passwords are being tried: try again later",
 	}
 }
@@ -58,7 +61,7 @@ func overQuota(wait time.Duration) *daybook.Error {
 		return nil
 	}
 	return &daybook.Error{
-		Code: daybook.Exhausted, Reason: ReasonQuota, RetryAfter: wait,
+		Code: daybook.Exhausted, Where: Where, Reason: ReasonQuota, RetryAfter: wait,
 		Message: "this caller's quota is used up",
 	}
 }

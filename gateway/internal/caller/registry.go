@@ -180,7 +180,7 @@ func coded(err error) *daybook.Error {
 	if e, ok := errors.AsType[*daybook.Error](err); ok {
 		return e
 	}
-	return &daybook.Error{Code: daybook.Internal, Where: "caller", Reason: ReasonCheckFailed, Message: "the token could not be checked", Err: err}
+	return &daybook.Error{Code: daybook.Internal, Where: Where, Reason: ReasonCheckFailed, Message: "the token could not be checked", Err: err}
 }
 
 // proveBasic knows three uses of a user and a password: those of a row; a key as

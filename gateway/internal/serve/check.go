@@ -40,10 +40,28 @@ func Check(ctx context.Context, c Config, from Origins, ephemeral string) []Find
 
 // WhoMaySend says it in a sentence's end.
 func (c Config) WhoMaySend() string {
+	anybody := "anybody who can reach this port"
 	if c.Ingest.Listen.Loopback() {
-		return "anybody on this machine may send"
+		anybody = "anybody on this machine"
 	}
-	return "anybody who can reach this port may send"
+	if !c.enforced() {
+		return anybody + " may send"
+	}
+	known := len(c.Callers) + len(c.Kept)
+	text := fmt.Sprintf("%d callers may send", known)
+	if known == 1 {
+		text = "1 caller may send"
+	}
+	if c.AllowAnonymous {
+		text += ", and " + anybody + " who shows no credentials"
+	}
+	return text
+}
+
+// enforced reports whether credentials are asked for.
+func (c Config) enforced() bool {
+	known, _ := c.callers(nil)
+	return known.Enforces()
 }
 
 // WhoMayRead says it in a sentence's end.

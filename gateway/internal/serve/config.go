@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"time"
+
+	"daybook.dev/gateway/internal/keyring"
 )
 
 // Config is everything an operator decides. The zero value works: a zero field
@@ -18,7 +20,7 @@ type Config struct {
 	Data  string `default:"./daybook-data" usage:"directory that holds the journal"`
 	Store string `default:"journal" usage:"where events are kept: journal, or the name of a destination that confirms writes"`
 
-	AllowAnonymous bool   `default:"false" usage:"let callers in that prove nothing, also from other machines"`
+	AllowAnonymous bool   `default:"false" usage:"let requests in that prove nothing, also from other machines" live:"true"`
 	AllowEphemeral bool   `default:"false" usage:"keep events on a disk that is memory; every answer then says memory"`
 	Instance       string `usage:"name of this gateway in every event (default the host name)"`
 
@@ -27,6 +29,10 @@ type Config struct {
 	Limits  Limits
 	Log     Log
 	Stop    Stop
+
+	CallersFile string       `usage:"file with the callers that daybook keys keeps" live:"true"`
+	Callers     []Caller     `key:"-"` // in the order of the file
+	Kept        keyring.Ring `key:"-"` // the callers of CallersFile
 
 	DeadLetters  string        `usage:"destination that gets what can never be delivered, where the store is no journal"`
 	Destinations []Destination `key:"-"` // in the order of the file
@@ -120,6 +126,11 @@ func (c Config) withDefaults() Config {
 		destinations[i] = completed(c.Destinations[i])
 	}
 	c.Destinations = destinations
+	callers := make([]Caller, len(c.Callers))
+	for i := range c.Callers {
+		callers[i] = completedCaller(c.Callers[i])
+	}
+	c.Callers = callers
 	if c.Instance == "" {
 		c.Instance = hostName()
 	}

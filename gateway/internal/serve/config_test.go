@@ -41,7 +41,7 @@ func TestWithoutAnyInputEveryKeyHasItsDefault(t *testing.T) {
 	want := map[string]string{
 		"ingest.listen": "127.0.0.1:8080", "ingest.trust_headers.email": "x-goog-authenticated-user-email", "ingest.trust_headers.id": "x-goog-authenticated-user-id",
 		"ingest.trust_headers.from": "127.0.0.0/8,::1/128", "ingest.cors.origins": "", "ingest.cors.max_age": "10m", "operations.listen": "127.0.0.1:8081", "operations.token": "",
-		"data": "./daybook-data", "store": "journal", "dead_letters": "", "allow_anonymous": "false", "allow_ephemeral": "false",
+		"data": "./daybook-data", "store": "journal", "dead_letters": "", "allow_anonymous": "false", "callers_file": "", "allow_ephemeral": "false",
 		"instance": host, "dedup.window": "24h", "dedup.by": "event_id",
 		"journal.keep": "7d", "journal.max_size": "10GiB", "journal.warn_at": "80%", "journal.refuse_at": "95%",
 		"journal.tamper_evidence": "",
@@ -212,6 +212,8 @@ func TestSecretsAreMaskedWhereverTheyArePrinted(t *testing.T) {
 func TestWhatIsPrintedLoadsAsTheSameConfiguration(t *testing.T) {
 	file := "data: '$${X} # \"quoted\"'\nstop: {delay: 90s, within: 7d}\nlimits: {memory: 1GB}\ndedup: {window: 36h}\ninstance: '123'\n" +
 		"settings: {kill: [hook]}\n" +
+		"callers:\n  - {name: a, basic: {user: u, password_bcrypt: 'postgres://db/x'}, protocols: [http], quota: {events: 5/m, bytes: 1MiB/s}, public: true}\n" +
+		"  - name: b\n    key_sha256: [aa, bb]\n" +
 		"destinations:\n  book: {type: postgres, url: 'postgres://db/x', where: 'event_name == \"a\"', send: [event_id, event_name, event_ts], batch: {events: 7}}\n"
 	c, from, err := load(file, nil, nil)
 	if err != nil {
@@ -221,7 +223,7 @@ func TestWhatIsPrintedLoadsAsTheSameConfiguration(t *testing.T) {
 	if err := c.WriteYAML(&yaml, from); err != nil {
 		t.Fatal(err)
 	}
-	// The one secret is masked, and what is masked is not the same.
+	// The secrets, which are the same here, are masked, and what is masked is not the same.
 	unmasked := strings.ReplaceAll(yaml.String(), "********", "postgres://db/x")
 	again, _, err := load(unmasked, nil, nil)
 	if err != nil || !reflect.DeepEqual(again, c) {
@@ -265,6 +267,8 @@ func TestAListenerThatOthersCanReachNeedsPermission(t *testing.T) {
 		"loopback by name and in IPv6":     {serve.Config{Ingest: serve.Ingest{Listen: "localhost:1"}, Operations: serve.Operations{Listen: "[::1]:2"}}, ""},
 		"ingest on every interface":        {serve.Config{Ingest: serve.Ingest{Listen: ":8080"}}, "--allow-anonymous"},
 		"ingest on a name":                 {serve.Config{Ingest: serve.Ingest{Listen: "book.internal:8080"}}, "--allow-anonymous"},
+		"ingest with callers":              {serve.Config{Ingest: serve.Ingest{Listen: ":8080"}, CallersFile: "callers.jsonl"}, ""},
+		"ingest with bounds for anonymous": {serve.Config{Ingest: serve.Ingest{Listen: ":8080"}, Callers: []serve.Caller{{Name: "anonymous"}}}, "--allow-anonymous"},
 		"ingest with permission":           {serve.Config{Ingest: serve.Ingest{Listen: ":8080"}, AllowAnonymous: true}, ""},
 		"operations on every interface":    {serve.Config{Operations: serve.Operations{Listen: "0.0.0.0:8081"}}, "set operations.token"},
 		"operations with a token":          {serve.Config{Operations: serve.Operations{Listen: "0.0.0.0:8081", Token: "t"}}, ""},

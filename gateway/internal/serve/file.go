@@ -19,7 +19,7 @@ type fileValue struct {
 
 // later lists the keys of Daybook's design that this version does not have, so
 // that they are not taken for misspellings. A name stands for all below it.
-var later = []string{"callers", "redact", "rules", "schemas"}
+var later = []string{"redact", "rules", "schemas"}
 
 // maxFileBytes is far above any real configuration. The parser's time grows with
 // the square of some files, and a mistaken path must not keep it for minutes.
@@ -29,6 +29,7 @@ const maxFileBytes = 64 << 10
 type fileContent struct {
 	values       map[string]fileValue // by key name
 	destinations []fileDestination    // in the order of the file
+	callers      []fileCaller         // in the order of the file
 	settings     []byte               // for clients, as JSON; nil = none
 }
 
@@ -50,7 +51,7 @@ func parseFile(name string, text []byte, expand expander, destinations bool) (fi
 	for _, doc := range file.Docs {
 		r.section("", doc.Body)
 	}
-	return fileContent{r.values, r.destinations, r.settings}, errors.Join(r.problems...)
+	return fileContent{r.values, r.destinations, r.callers, r.settings}, errors.Join(r.problems...)
 }
 
 func syntaxError(name string, err error) error {
@@ -70,10 +71,11 @@ type fileReader struct {
 	keys   keyTable
 	below  string // what problems put before a key, such as "destinations.hook."
 
-	passOver bool // the destinations
+	passOver bool // the destinations and the callers
 
 	values       map[string]fileValue
 	destinations []fileDestination
+	callers      []fileCaller
 	settings     []byte
 	problems     []error
 }
@@ -109,6 +111,10 @@ func (r *fileReader) entry(prefix string, entry *ast.MappingValueNode) {
 		if !r.passOver {
 			r.readDestinations(entry.Value)
 		}
+	case r.below == "" && key == callersKey:
+		if !r.passOver {
+			r.readCallers(entry.Value)
+		}
 	case r.below == "" && key == settingsKey:
 		r.readSettings(entry.Value)
 	case r.below == "" && slices.Contains(later, key):
@@ -138,7 +144,7 @@ func (r *fileReader) unknown(key string, node ast.Node) {
 	hint := ""
 	var others []string
 	if r.below == "" {
-		others = append(others, destinationsKey, settingsKey)
+		others = append(others, destinationsKey, callersKey, settingsKey)
 	}
 	if near := r.keys.nearest(key, others...); near == key {
 		hint = "; keys nest: write " + strings.ReplaceAll(key, ".", ": ")

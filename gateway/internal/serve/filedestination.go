@@ -62,7 +62,11 @@ func (r *fileReader) readDestination(entry *ast.MappingValueNode) {
 }
 
 // kindOf returns the text of the member type, which decides about the others.
-func kindOf(node ast.Node) string {
+func kindOf(node ast.Node) string { return memberText(node, "type") }
+
+// memberText returns the text of one member of a mapping, or "" where there is
+// none.
+func memberText(node ast.Node, name string) string {
 	var entries []*ast.MappingValueNode
 	switch n := node.(type) {
 	case *ast.MappingNode:
@@ -70,7 +74,7 @@ func kindOf(node ast.Node) string {
 	case *ast.MappingValueNode:
 		entries = []*ast.MappingValueNode{n}
 	}
-	i := slices.IndexFunc(entries, func(e *ast.MappingValueNode) bool { return e.Key.GetToken().Value == "type" })
+	i := slices.IndexFunc(entries, func(e *ast.MappingValueNode) bool { return e.Key.GetToken().Value == name })
 	if i < 0 {
 		return ""
 	}

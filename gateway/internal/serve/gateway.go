@@ -12,6 +12,7 @@ import (
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
 	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/operations"
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/evidence"
@@ -42,6 +43,7 @@ type Gateway struct {
 	log     *slog.Logger
 	events  *slog.Logger // lines about single events
 	metrics *metrics
+	callers *caller.Registry
 
 	destinations []*opened        // in the order of the configuration
 	store        store.Store      // the journal, or one of the destinations
@@ -80,7 +82,7 @@ type Options struct {
 }
 
 // Open opens the parts of a gateway in order: destinations, store, evidence, what
-// follows the store, accept, intakes, operations, listeners. Nil means that both ports are bound and that Run can
+// follows the store, callers, accept, intakes, operations, listeners. Nil means that both ports are bound and that Run can
 // serve them; after an error nothing is left open.
 func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
 	c = c.withDefaults()
@@ -116,6 +118,9 @@ func (g *Gateway) open(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if err := g.openFollowing(ctx); err != nil {
+		return err
+	}
+	if err := g.openCallers(); err != nil {
 		return err
 	}
 	routes, err := g.operationsRoutes(o.Build)

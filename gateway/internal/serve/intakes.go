@@ -20,6 +20,7 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 	budget := intake.NewBudget(int64(limits.Memory))
 	budget.Shed = g.metrics.countShed
 	door := intake.Door{
+		Callers:    g.callers,
 		Accept:     a.Accept,
 		Body:       &intake.Body{MaxBytes: int64(limits.Request), MaxDecoded: int64(limits.Decompressed), Budget: budget},
 		Durability: g.store.Durability(), MaxEvents: limits.Batch,
@@ -30,7 +31,7 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 	routes.Handle(plainhttp.Path, g.metrics.timed(plainhttp.Protocol, &plainhttp.Handler{Door: door}))
 	g.completeEvents(routes, door)
 	routes.Handle(logevent.Path, g.metrics.timed(logevent.Protocol, g.logEvents(door, budget)))
-	routes.Handle(settings.Path, g.clientSettings())
+	routes.Handle(settings.Path, g.forCallers(settings.Protocol, g.clientSettings()))
 	rpcinfo.Handle(routes, []string{logevent.ServiceName}, g.ready)
 	operations.Probes(routes, g.ready)
 	return routes

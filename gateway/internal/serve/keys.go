@@ -96,6 +96,8 @@ func (k Key) Type() string {
 		return "list"
 	case reflect.TypeFor[Start]():
 		return "start|now|time"
+	case reflect.TypeFor[Rate](), reflect.TypeFor[ByteRate]():
+		return "rate"
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
 	}
@@ -218,6 +220,10 @@ func convertTo(t reflect.Type, text string) (reflect.Value, error) {
 		v, err = parseURL(text)
 	case reflect.TypeFor[Start]():
 		v, err = parseStart(text)
+	case reflect.TypeFor[Rate]():
+		v, err = parseRate(text)
+	case reflect.TypeFor[ByteRate]():
+		v, err = parseByteRate(text)
 	case reflect.TypeFor[time.Duration]():
 		v, err = ParseDuration(text)
 	case reflect.TypeFor[bool]():

@@ -23,8 +23,9 @@ type Inputs struct {
 	// counts as not set.
 	Env func(name string) (value string, ok bool)
 
-	// NoDestinations passes over the destinations in the file, for whoever only
-	// wants to find the gateway: their secrets are the gateway's own.
+	// NoDestinations passes over the destinations in the file, and over the
+	// callers, for whoever only wants to find the gateway: their secrets are the
+	// gateway's own.
 	NoDestinations bool
 
 	// ReadFile reads the configuration file and ${file:…}. Nil = os.ReadFile.
@@ -69,6 +70,16 @@ func Load(in Inputs) (Config, Origins, error) {
 		d, wrong := f.destination(origins)
 		c.Destinations = append(c.Destinations, d)
 		problems = append(problems, wrong...)
+	}
+	for _, f := range fromFile.callers {
+		who, wrong := f.caller(origins)
+		c.Callers = append(c.Callers, who)
+		problems = append(problems, wrong...)
+	}
+	if !in.NoDestinations {
+		if c.Kept, err = in.kept(c.CallersFile); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	c.ClientSettings = fromFile.settings
 	if len(problems) > 0 {

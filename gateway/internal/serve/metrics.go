@@ -12,6 +12,7 @@ import (
 	"daybook.dev/gateway/internal/accept"
 	"daybook.dev/gateway/internal/admit"
 	"daybook.dev/gateway/internal/attempt"
+	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/rule"
 	"daybook.dev/gateway/internal/store/direct"
@@ -27,6 +28,8 @@ type metrics struct {
 	requests *prometheus.HistogramVec
 	shed     *prometheus.CounterVec
 	refused  *prometheus.CounterVec
+	unproved *prometheus.CounterVec
+	overrun  *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
 	skewed   *prometheus.CounterVec
 	cut      *prometheus.CounterVec
@@ -62,6 +65,12 @@ func newMetrics(b Build) *metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_requests_refused_total", Help: "Requests refused as a whole, before any of their events was looked at by itself.",
 		}, []string{"protocol", "reason"}),
+		unproved: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_auth_refusals_total", Help: "Requests turned away for their credentials, or for what their caller may not do.",
+		}, []string{"protocol", "reason"}),
+		overrun: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_quota_refusals_total", Help: "Requests turned away before their body was read, as their caller's quota was used up.",
+		}, []string{"caller", "protocol"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_client_dropped_total", Help: "Events that clients say they dropped before sending them.",
 		}, []string{"caller", "reason"}),
@@ -104,7 +113,7 @@ func newMetrics(b Build) *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.dropped, m.skewed, m.cut, m.aside, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, m.reloaded, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.unproved, m.overrun, m.dropped, m.skewed, m.cut, m.aside, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, m.reloaded, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -155,6 +164,15 @@ func (m *metrics) countShed(reason string) { m.shed.WithLabelValues(reason).Inc(
 // outcomes, and are in no other counter.
 func (m *metrics) countRefused(r intake.Refusal) {
 	m.refused.WithLabelValues(r.Protocol, r.Err.Reason).Inc()
+}
+
+// countAuthRefusal is told of requests that are turned away for who sent them.
+func (m *metrics) countAuthRefusal(f caller.Refusal) {
+	if f.Err.Reason == caller.ReasonQuota {
+		m.overrun.WithLabelValues(f.Caller, f.Protocol).Inc()
+		return
+	}
+	m.unproved.WithLabelValues(f.Protocol, f.Err.Reason).Inc()
 }
 
 // countClientDrops is told what a client reports to have dropped.

@@ -7,6 +7,7 @@ import (
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/accept"
+	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/logevent"
 )
@@ -66,13 +67,20 @@ func firstReason(outcomes []daybook.Outcome) string {
 
 // logRefused writes the line of a request that was refused as a whole: for
 // LogEvent the contract's, among the lines about single events.
+//
+// A refusal for who sent the request has a line of the audit's; a flood of them
+// must not be a flood of lines.
 func logRefused(log, events *slog.Logger, r intake.Refusal) {
+	level := slog.LevelInfo
+	if r.Err.Where == caller.Where {
+		level = slog.LevelDebug
+	}
 	attrs := append([]slog.Attr{slog.String("request", r.Request)}, reasonOf(r.Err)...)
 	if r.Protocol == logevent.Protocol {
-		events.LogAttrs(context.Background(), slog.LevelInfo, requestRejected, attrs...)
+		events.LogAttrs(context.Background(), level, requestRejected, attrs...)
 		return
 	}
-	log.LogAttrs(context.Background(), slog.LevelInfo, "request refused", append(attrs, slog.String("protocol", r.Protocol))...)
+	log.LogAttrs(context.Background(), level, "request refused", append(attrs, slog.String("protocol", r.Protocol))...)
 }
 
 // change notes when storing begins to fail and when it works again.
@@ -85,11 +93,12 @@ func (l *batchLog) change(failure error, stored int) {
 	}
 }
 
-// tally counts the outcomes by status and returns the first failure.
+// tally counts the outcomes by status and returns the first failure to store: a
+// caller over its quota is none.
 func tally(outcomes []daybook.Outcome) (counts [daybook.Failed + 1]int, failure error) {
 	for i := range outcomes {
 		counts[outcomes[i].Status]++
-		if outcomes[i].Status == daybook.Failed && failure == nil {
+		if outcomes[i].Status == daybook.Failed && failure == nil && outcomes[i].Reason != caller.ReasonQuota {
 			failure = outcomes[i].Err
 		}
 	}

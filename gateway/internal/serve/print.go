@@ -23,6 +23,7 @@ func (c Config) Settings(from Origins) []Setting {
 	for _, k := range Keys() {
 		settings = append(settings, Setting{Key: k.Name, Value: k.Text(c), From: from.Of(k.Name)})
 	}
+	settings = append(settings, c.callerSettings(from)...)
 	for i := range c.Destinations {
 		d := &c.Destinations[i]
 		d.each(func(k Key, target any) {
@@ -42,6 +43,7 @@ func (c Config) WriteYAML(w io.Writer, from Origins) error {
 	for _, k := range Keys() {
 		lines.add(k.Name, k.yaml(&c), from.Of(k.Name))
 	}
+	lines.text.WriteString(c.callersYAML(from))
 	for i := range c.Destinations {
 		d := &c.Destinations[i]
 		d.each(func(k Key, target any) {

@@ -19,16 +19,18 @@ func (c Config) Problems(from Origins) []error {
 			problems = append(problems, err)
 		}
 	}
+	_, wrong := c.callers(from)
+	problems = append(problems, wrong...)
 	return append(problems, destinationProblems(c, from)...)
 }
 
 // ingestReach: whoever can reach the port can write into the book.
 func ingestReach(c Config, from Origins) error {
-	if c.Ingest.Listen.Loopback() || c.AllowAnonymous {
+	if c.Ingest.Listen.Loopback() || c.AllowAnonymous || c.enforced() {
 		return nil
 	}
 	return fmt.Errorf("ingest.listen: %s (%s) can be reached from other machines, and anybody there could send: "+
-		"pass --allow-anonymous (allow_anonymous: true) if that is meant, or listen on 127.0.0.1",
+		"add callers (callers_file, which daybook keys create makes), pass --allow-anonymous (allow_anonymous: true) if that is meant, or listen on 127.0.0.1",
 		c.Ingest.Listen, from.Of("ingest.listen"))
 }
 

@@ -13,6 +13,9 @@ import (
 // Path is where the settings are.
 const Path = "/v1/settings"
 
+// Protocol is what refusals of it are counted and logged as.
+const Protocol = "settings"
+
 // A Handler answers with the settings, or that the caller has them. The zero
 // value has none. It is safe for concurrent use.
 type Handler struct{ served atomic.Pointer[served] }
