@@ -127,7 +127,7 @@ func (a *app) gatewayURL() (string, error) {
 		return strings.TrimRight(url, "/"), nil
 	}
 	c, err := a.place()
-	return c.Ingest.Listen.URL(), err
+	return c.Ingest.URL(), err
 }
 
 // gatewayKey proves who is calling: --key or DAYBOOK_KEY. Empty means nothing.
@@ -142,7 +142,7 @@ func (a *app) operationsURL() (url, token string, err error) {
 	}
 	token = string(c.Operations.Token)
 	if c.Operations.Listen != serve.OnIngest {
-		return c.Operations.Listen.URL(), token, nil
+		return c.Operations.URL(), token, nil
 	}
 	url, err = a.gatewayURL()
 	return url + "/-", token, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"daybook.dev/internal/wal"
 )
@@ -25,9 +26,10 @@ type Finding struct {
 func Check(ctx context.Context, c Config, from Origins, ephemeral string) []Finding {
 	c = c.withDefaults()
 	findings := []Finding{
-		{"ingest", true, c.Ingest.Listen.URL() + ": " + c.WhoMaySend() + inUse(ctx, c.Ingest.Listen)},
+		{"ingest", true, c.Ingest.URL() + ": " + c.WhoMaySend() + inUse(ctx, c.Ingest.Listen)},
 		{"operations", true, c.operationsURL() + ": " + c.WhoMayRead() + inUse(ctx, c.Operations.Listen)},
 	}
+	findings = append(findings, checkTLS(c, time.Now())...)
 	if c.Store == journalStore {
 		findings = append(findings, checkData(c, ephemeral), checkRetention(c), checkEvidence(c))
 	}
@@ -74,9 +76,9 @@ func (c Config) WhoMayRead() string {
 
 func (c Config) operationsURL() string {
 	if c.Operations.Listen == OnIngest {
-		return c.Ingest.Listen.URL() + "/-"
+		return c.Ingest.URL() + "/-"
 	}
-	return c.Operations.Listen.URL()
+	return c.Operations.URL()
 }
 
 // inUse remarks that a port is taken. That is no problem of the configuration:

@@ -52,6 +52,7 @@ const journalStore = "journal"
 // Ingest is the listener that receives events.
 type Ingest struct {
 	Listen       Address `default:"127.0.0.1:8080" usage:"address that receives events; PORT sets :PORT"`
+	TLS          TLS
 	TrustHeaders TrustHeaders
 	CORS         CORS
 }
@@ -74,7 +75,8 @@ type TrustHeaders struct {
 // Operations is the listener for the people who run the gateway.
 type Operations struct {
 	Listen Address `default:"127.0.0.1:8081" or:"ingest" usage:"address of metrics, health and tail; ingest = below /-/ on the ingest port"`
-	Token  Secret  `usage:"bearer token that reading takes, but for health and ready; required when others can reach operations.listen"`
+	TLS    TLS
+	Token  Secret `usage:"bearer token that reading takes, but for health and ready; required when others can reach operations.listen"`
 }
 
 // OnIngest is the operations address that means: below /-/ on the ingest port.

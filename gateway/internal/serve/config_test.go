@@ -41,6 +41,7 @@ func TestWithoutAnyInputEveryKeyHasItsDefault(t *testing.T) {
 	want := map[string]string{
 		"ingest.listen": "127.0.0.1:8080", "ingest.trust_headers.email": "x-goog-authenticated-user-email", "ingest.trust_headers.id": "x-goog-authenticated-user-id",
 		"ingest.trust_headers.from": "127.0.0.0/8,::1/128", "ingest.cors.origins": "", "ingest.cors.max_age": "10m", "operations.listen": "127.0.0.1:8081", "operations.token": "",
+		"ingest.tls.cert": "", "ingest.tls.key": "", "ingest.tls.client_ca": "", "operations.tls.cert": "", "operations.tls.key": "", "operations.tls.client_ca": "",
 		"data": "./daybook-data", "store": "journal", "dead_letters": "", "allow_anonymous": "false", "callers_file": "", "allow_ephemeral": "false",
 		"instance": host, "dedup.window": "24h", "dedup.by": "event_id",
 		"journal.keep": "7d", "journal.max_size": "10GiB", "journal.warn_at": "80%", "journal.refuse_at": "95%",

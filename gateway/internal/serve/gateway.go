@@ -52,6 +52,8 @@ type Gateway struct {
 	follow       *following       // nil = there is nothing to follow
 	off          offSwitch        // the destinations that get nothing at present
 
+	certificates []*certificate // of the listeners that speak TLS
+
 	ingest     *listener
 	operations *listener // nil = on the ingest port
 

@@ -16,20 +16,32 @@ import (
 type listener struct {
 	net.Listener
 	server *http.Server
+	tls    bool
 }
+
+// serve answers what comes until the server is shut down.
+func (l *listener) serve() error {
+	if l.tls {
+		return l.server.ServeTLS(l.Listener, "", "")
+	}
+	return l.server.Serve(l.Listener)
+}
+
+// url is how a client on this machine reaches the listener.
+func (l *listener) url() string { return urlOf(Address(l.Addr().String()), l.tls) }
 
 // listen binds both ports. With operations on the ingest port there is one.
 func (g *Gateway) listen(ctx context.Context, events *http.ServeMux, operations http.Handler) error {
 	if g.config.Operations.Listen == OnIngest {
 		events.Handle("/-/", http.StripPrefix("/-", operations))
 	} else {
-		bound, err := g.bind(ctx, "operations.listen", g.config.Operations.Listen, operations)
+		bound, err := g.bind(ctx, "operations", g.config.Operations.Listen, g.config.Operations.TLS, operations)
 		if err != nil {
 			return err
 		}
 		g.operations = bound
 	}
-	bound, err := g.bind(ctx, "ingest.listen", g.config.Ingest.Listen, intake.Identified(g.guarded(events)))
+	bound, err := g.bind(ctx, "ingest", g.config.Ingest.Listen, g.config.Ingest.TLS, intake.Identified(g.guarded(events)))
 	if err != nil && g.operations != nil {
 		return errors.Join(err, g.operations.Close())
 	}
@@ -37,13 +49,23 @@ func (g *Gateway) listen(ctx context.Context, events *http.ServeMux, operations 
 	return err
 }
 
-func (g *Gateway) bind(ctx context.Context, key string, at Address, routes http.Handler) (*listener, error) {
+// bind opens a port: the one of the keys below section.
+func (g *Gateway) bind(ctx context.Context, section string, at Address, files TLS, routes http.Handler) (*listener, error) {
+	l := &listener{server: NewServer(routes, g.log), tls: files.on()}
+	if files.on() {
+		own, err := g.certify(section+".tls", files)
+		if err != nil {
+			return nil, err
+		}
+		l.server.TLSConfig = own.config()
+	}
 	var config net.ListenConfig
 	port, err := config.Listen(ctx, "tcp", string(at))
 	if err != nil {
-		return nil, bindError(key, at, err)
+		return nil, bindError(section+".listen", at, err)
 	}
-	return &listener{Listener: port, server: NewServer(routes, g.log)}, nil
+	l.Listener = port
+	return l, nil
 }
 
 // bindError says what to do about a port that cannot be had.

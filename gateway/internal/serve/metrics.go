@@ -2,6 +2,7 @@ package serve
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -164,6 +165,14 @@ func (m *metrics) countReload(ok bool) {
 	if ok {
 		m.reloaded.Set(1)
 	}
+}
+
+// watchExpiry shows the moment at which a listener's certificate expires.
+func (m *metrics) watchExpiry(key string, expires func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "daybook_tls_expires_timestamp_seconds", Help: "When a listener's certificate expires, in seconds since 1970.",
+		ConstLabels: prometheus.Labels{"listener": strings.TrimSuffix(key, ".tls")},
+	}, func() float64 { return float64(expires().Unix()) }))
 }
 
 // countShed is told why a request was turned away.

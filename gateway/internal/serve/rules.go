@@ -12,7 +12,7 @@ func (c Config) Problems(from Origins) []error {
 	c = c.withDefaults()
 	var problems []error
 	for _, rule := range []func(Config, Origins) error{
-		ingestReach, operationsReach, operationsToken, sameAddress, memoryHoldsRequest, requestHoldsEvent,
+		ingestReach, operationsReach, operationsToken, sameAddress, listenersTLS, memoryHoldsRequest, requestHoldsEvent,
 		journalHoldsChunks, warnBeforeRefusing,
 	} {
 		if err := rule(c, from); err != nil {

@@ -25,9 +25,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { newIdleWatch().run(watched) })
 	serving.Go(func() { g.watchFiles(watched) })
+	serving.Go(func() { g.watchCertificates(watched) })
 	for _, l := range g.listeners() {
 		serving.Go(func() {
-			if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := l.serve(); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("listener %s: %w", l.Addr(), err)
 			}
 		})
@@ -131,14 +132,14 @@ func (g *Gateway) listeners() []*listener {
 }
 
 // IngestURL is where events are received.
-func (g *Gateway) IngestURL() string { return Address(g.ingest.Addr().String()).URL() }
+func (g *Gateway) IngestURL() string { return g.ingest.url() }
 
 // OperationsURL is what the operations routes follow.
 func (g *Gateway) OperationsURL() string {
 	if g.operations == nil {
 		return g.IngestURL() + "/-"
 	}
-	return Address(g.operations.Addr().String()).URL()
+	return g.operations.url()
 }
 
 // Config is the configuration the gateway was opened with, complete.

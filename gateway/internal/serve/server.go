@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"bytes"
+	stdlog "log"
 	"log/slog"
 	"net/http"
 	"time"
@@ -26,14 +28,31 @@ func NewServer(routes http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      writeWithin,
 		IdleTimeout:       idleWithin,
 		MaxHeaderBytes:    headerBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          stdlog.New(serverLog{log}, "", 0),
 	}
 }
 
-// protocols are HTTP/1.1 and HTTP/2 without TLS, on one port.
+// protocols are HTTP/1.1 and HTTP/2, with TLS or without, on one port.
 func protocols() *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
+	p.SetHTTP2(true)
 	p.SetUnencryptedHTTP2(true)
 	return p
+}
+
+// A serverLog takes what net/http has to say. Handshakes that fail are for who
+// looks for them: whoever knocks at the port, and every load balancer's probe,
+// would otherwise write a warning.
+type serverLog struct{ log *slog.Logger }
+
+// Write implements [io.Writer].
+func (l serverLog) Write(line []byte) (int, error) {
+	text := string(bytes.TrimSpace(line))
+	if bytes.Contains(line, []byte("TLS handshake error")) {
+		l.log.Debug(text)
+	} else {
+		l.log.Warn(text)
+	}
+	return len(line), nil
 }

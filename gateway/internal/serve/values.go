@@ -52,13 +52,22 @@ func loopbackHost(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// URL is how a client on this machine reaches the address.
-func (a Address) URL() string {
+// URL is how a client on this machine reaches the listener.
+func (i Ingest) URL() string { return urlOf(i.Listen, i.TLS.on()) }
+
+// URL is how a client on this machine reaches the listener.
+func (o Operations) URL() string { return urlOf(o.Listen, o.TLS.on()) }
+
+func urlOf(a Address, tls bool) string {
+	scheme := "http://"
+	if tls {
+		scheme = "https://"
+	}
 	host, port, _ := net.SplitHostPort(string(a))
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return scheme + net.JoinHostPort(host, port)
 }
 
 // Networks is a list of networks in one text, separated by commas.
