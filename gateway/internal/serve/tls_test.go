@@ -80,24 +80,24 @@ func (a *authority) issue(serial int64, expires time.Time, uri string) tls.Certi
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// files writes a certificate where the configuration expects it.
-type files struct {
+// A pemFiles is where the configuration expects a certificate.
+type pemFiles struct {
 	serve.TLS
 	t *testing.T
 }
 
-func newFiles(t *testing.T) files {
+func newPEMFiles(t *testing.T) pemFiles {
 	dir := t.TempDir()
-	return files{serve.TLS{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}, t}
+	return pemFiles{serve.TLS{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}, t}
 }
 
-func (f files) write(c tls.Certificate) {
+func (f pemFiles) write(c tls.Certificate) {
 	f.t.Helper()
 	f.writePEM(f.Cert, "CERTIFICATE", c.Certificate[0])
 	f.writeKey(c)
 }
 
-func (f files) writeKey(c tls.Certificate) {
+func (f pemFiles) writeKey(c tls.Certificate) {
 	f.t.Helper()
 	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 	if err != nil {
@@ -107,7 +107,7 @@ func (f files) writeKey(c tls.Certificate) {
 }
 
 // writePEM replaces a file in one step, as certificate managers do.
-func (f files) writePEM(path, kind string, der []byte) {
+func (f pemFiles) writePEM(path, kind string, der []byte) {
 	f.t.Helper()
 	err := os.WriteFile(path+".new", pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
 	if err == nil {
@@ -146,7 +146,7 @@ func served(t *testing.T, client *http.Client, address string) int64 {
 }
 
 func TestBothPortsSpeakTLS(t *testing.T) {
-	a, f := newAuthority(t), newFiles(t)
+	a, f := newAuthority(t), newPEMFiles(t)
 	f.write(a.issue(1, inAnHour(), ""))
 	g := start(t, serve.Config{Ingest: serve.Ingest{TLS: f.TLS}, Operations: serve.Operations{TLS: f.TLS}})
 	g.client = a.trusting()
@@ -168,7 +168,7 @@ func TestBothPortsSpeakTLS(t *testing.T) {
 }
 
 func TestTLSCarriesHTTP2AndHTTP1(t *testing.T) {
-	a, f := newAuthority(t), newFiles(t)
+	a, f := newAuthority(t), newPEMFiles(t)
 	f.write(a.issue(1, inAnHour(), ""))
 	g := start(t, serve.Config{Ingest: serve.Ingest{TLS: f.TLS}})
 	client := a.trusting()
@@ -198,7 +198,7 @@ func TestTLSCarriesHTTP2AndHTTP1(t *testing.T) {
 }
 
 func TestACertificateIsReplacedUnderLoad(t *testing.T) {
-	a, f := newAuthority(t), newFiles(t)
+	a, f := newAuthority(t), newPEMFiles(t)
 	f.write(a.issue(1, inAnHour(), ""))
 	g := start(t, serve.Config{Ingest: serve.Ingest{TLS: f.TLS}})
 	client := a.trusting()
@@ -224,7 +224,7 @@ func TestACertificateIsReplacedUnderLoad(t *testing.T) {
 }
 
 func TestANewCertificateThatIsNotInOrderLeavesTheOldOne(t *testing.T) {
-	a, f := newAuthority(t), newFiles(t)
+	a, f := newAuthority(t), newPEMFiles(t)
 	f.write(a.issue(1, inAnHour(), ""))
 	var log syncBuffer
 	file := &fileOf{text: "ingest: {tls: {cert: " + f.Cert + ", key: " + f.Key + "}}"}
@@ -256,7 +256,7 @@ func TestANewCertificateThatIsNotInOrderLeavesTheOldOne(t *testing.T) {
 }
 
 func TestClientCertificatesAreVerifiedWhereTheyAreShown(t *testing.T) {
-	a, clients, f := newAuthority(t), newAuthority(t), newFiles(t)
+	a, clients, f := newAuthority(t), newAuthority(t), newPEMFiles(t)
 	f.write(a.issue(1, inAnHour(), ""))
 	f.ClientCA = filepath.Join(t.TempDir(), "clients.crt")
 	f.writePEM(f.ClientCA, "CERTIFICATE", clients.cert.Raw)
@@ -288,9 +288,9 @@ func TestClientCertificatesAreVerifiedWhereTheyAreShown(t *testing.T) {
 }
 
 func TestACertificateThatCannotServeIsRefusedAtTheStart(t *testing.T) {
-	a, f := newAuthority(t), newFiles(t)
+	a, f := newAuthority(t), newPEMFiles(t)
 	f.write(a.issue(1, inAnHour(), ""))
-	other := newFiles(t)
+	other := newPEMFiles(t)
 	other.write(a.issue(2, inAnHour(), ""))
 	ingest := func(t serve.TLS) serve.Config { return serve.Config{Ingest: serve.Ingest{TLS: t}} }
 	for want, c := range map[string]serve.Config{
@@ -310,7 +310,7 @@ func TestACertificateThatCannotServeIsRefusedAtTheStart(t *testing.T) {
 }
 
 func TestCheckSaysUntilWhenCertificatesAreGood(t *testing.T) {
-	a, old, good := newAuthority(t), newFiles(t), newFiles(t)
+	a, old, good := newAuthority(t), newPEMFiles(t), newPEMFiles(t)
 	old.write(a.issue(1, time.Now().Add(-time.Hour), ""))
 	good.write(a.issue(2, inAnHour(), ""))
 	c := onFreePorts(t, serve.Config{Ingest: serve.Ingest{TLS: good.TLS}, Operations: serve.Operations{TLS: old.TLS}})
@@ -339,7 +339,7 @@ func TestCheckSaysUntilWhenCertificatesAreGood(t *testing.T) {
 }
 
 func TestHandshakesThatFailAreNoWarnings(t *testing.T) {
-	a, f := newAuthority(t), newFiles(t)
+	a, f := newAuthority(t), newPEMFiles(t)
 	f.write(a.issue(1, inAnHour(), ""))
 	var log syncBuffer
 	g := startWith(t, serve.Config{Ingest: serve.Ingest{TLS: f.TLS}},
