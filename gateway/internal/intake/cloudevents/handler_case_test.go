@@ -32,10 +32,16 @@ func newHandler(s store.Store) *cloudevents.Handler {
 }
 
 func post(h http.Handler, body string, headers ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, cloudevents.Path, strings.NewReader(body))
+	header := http.Header{}
 	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
+		header.Add(headers[i], headers[i+1])
 	}
+	return postWith(h, body, header)
+}
+
+func postWith(h http.Handler, body string, header http.Header) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, cloudevents.Path, strings.NewReader(body))
+	r.Header = header
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w

@@ -2,9 +2,7 @@ package plainhttp_test
 
 import (
 	"bytes"
-	"io"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -19,11 +17,7 @@ import (
 // a panic, every event is answered, and what reaches the store is strict JSON
 // within the limits.
 func FuzzDecode(f *testing.F) {
-	for _, folder := range intaketest.Cases(f, plainhttp.Protocol) {
-		body, err := io.ReadAll(intaketest.Request(f, folder).Body)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, body := range intaketest.Bodies(f, plainhttp.Protocol) {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -41,7 +35,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("refused as a whole (%v), and %d events stored", refused, len(s.Records()))
 		}
 		for _, r := range s.Records() {
-			checkStored(t, &r.Event)
+			intaketest.CheckStored(t, &r.Event)
 		}
 	})
 }
@@ -59,35 +53,6 @@ func checkReply(t *testing.T, outcomes []daybook.Outcome, events int) {
 		o := &outcomes[i]
 		if (o.Status == daybook.Stored || o.Status == daybook.Duplicate) != (o.Err == nil) || o.Err != nil && o.Reason == "" {
 			t.Fatalf("outcome %d makes no sense: %+v", i, o)
-		}
-	}
-}
-
-func checkStored(t *testing.T, e *daybook.Event) {
-	t.Helper()
-	for _, text := range []string{e.ID, e.Name, string(e.Type), e.Actor, e.IdempotencyKey} {
-		if !utf8.ValidString(text) || len(text) > 256 {
-			t.Fatalf("stored text %q", text)
-		}
-	}
-	if e.Metadata == nil {
-		return
-	}
-	m := jsontext.Value(e.Metadata)
-	if !m.IsValid() || m.Kind() != '{' {
-		t.Fatalf("stored metadata is no strict JSON object: %s", m)
-	}
-	compact := bytes.Clone(m)
-	if err := (*jsontext.Value)(&compact).Compact(); err != nil || !bytes.Equal(compact, m) {
-		t.Fatalf("stored metadata is not compact: %s", m)
-	}
-	d := jsontext.NewDecoder(bytes.NewReader(m))
-	for {
-		if _, err := d.ReadToken(); err != nil {
-			break
-		}
-		if d.StackDepth() > 64 {
-			t.Fatalf("stored metadata is too deep: %s", m)
 		}
 	}
 }
