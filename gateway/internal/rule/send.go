@@ -10,7 +10,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook.dev"
-	"daybook.dev/gateway/internal/members"
 	"daybook.dev/gateway/internal/nearest"
 )
 
@@ -175,8 +174,8 @@ func (p *Projection) ofMetadata(raw []byte) []byte {
 func (b *branch) appendTo(dst []byte, raw jsontext.Value) ([]byte, bool) {
 	dst = append(dst, '{')
 	none := len(dst)
-	ok := members.Each(raw, func(m members.Member) bool {
-		value, wanted := m.Value, b.members[string(m.Name)]
+	ok := eachMember(raw, func(name []byte, value jsontext.Value) bool {
+		wanted := b.members[string(name)]
 		if wanted == nil || !wanted.whole && value.Kind() != jsontext.KindBeginObject {
 			return true
 		}
@@ -184,7 +183,7 @@ func (b *branch) appendTo(dst []byte, raw jsontext.Value) ([]byte, bool) {
 		if before > none {
 			dst = append(dst, ',')
 		}
-		dst, _ = jsontext.AppendQuote(dst, m.Name) // of valid UTF-8: it was read as such
+		dst, _ = jsontext.AppendQuote(dst, name) // of valid UTF-8: it was read as such
 		dst = append(dst, ':')
 		if wanted.whole {
 			dst = append(dst, value...)

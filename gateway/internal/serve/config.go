@@ -27,7 +27,6 @@ type Config struct {
 	Journal Journal
 	Dedup   Dedup
 	Limits  Limits
-	OTLP    OTLP
 	Log     Log
 	Stop    Stop
 
@@ -37,11 +36,6 @@ type Config struct {
 
 	DeadLetters  string        `usage:"destination that gets what can never be delivered, where the store is no journal"`
 	Destinations []Destination `key:"-"` // in the order of the file
-
-	Redact  []Redaction `key:"-"` // all of them count
-	Rules   []Rule      `key:"-"` // the first that matches counts
-	Schemas []Schema    `key:"-"` // in the order of the file
-	Kill    Kill
 
 	ClientSettings json.RawMessage `key:"-"` // what clients fetch, as JSON; nil = none
 }
@@ -110,11 +104,6 @@ type Limits struct {
 	Quarantine   Size `default:"64MiB" usage:"bytes of each caller's refused events that are kept as dead letters in an hour, where they are kept"`
 }
 
-// OTLP is about OpenTelemetry's logs.
-type OTLP struct {
-	Unnamed string `default:"keep" words:"keep refuse" usage:"what becomes of log records without an event name: keep them with the name and type log, or refuse them"`
-}
-
 // Log says what is written about the gateway's own work, on standard error.
 type Log struct {
 	Format string `default:"auto" words:"auto text json gcp" usage:"auto = text on a terminal, else json"`
@@ -144,7 +133,6 @@ func (c Config) withDefaults() Config {
 		callers[i] = completedCaller(c.Callers[i])
 	}
 	c.Callers = callers
-	c.Redact, c.Rules = completedItems(c.Redact), completedItems(c.Rules)
 	if c.Instance == "" {
 		c.Instance = hostName()
 	}
