@@ -34,7 +34,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	a.persistentFlags(root)
-	root.AddCommand(newServe(a), newSend(a), newTail(a), newTrace(a), newLedger(a), newReplay(a), newDeadLetters(a), newCheck(a), newConfig(a), newStore(a), newKeys(a), newVersion(a))
+	root.AddCommand(newServe(a), newSend(a), newTail(a), newTrace(a), newLedger(a), newReplay(a), newDeadLetters(a), newCheck(a), newConfig(a), newKeys(a), newStore(a), newVersion(a))
 	root.Version = serve.ReadBuild().String()
 	root.SetVersionTemplate("daybook {{.Version}}\n")
 	refuseUnknownTopics(root)

@@ -29,18 +29,18 @@ func (r *Ring) Create(c Caller, now time.Time) (key string, made Key, err error)
 // maxKeys is how many keys a caller may have. Two are enough to change them.
 const maxKeys = 8
 
-// Add gives a caller another key, beside those it has.
-func (r Ring) Add(name string, now time.Time) (key string, made Key, err error) {
+// Add gives a caller another key, beside those it has, and returns both.
+func (r Ring) Add(name string, now time.Time) (c Caller, key string, made Key, err error) {
 	i := r.find(name)
 	if i < 0 {
-		return "", Key{}, fmt.Errorf("there is no caller %s: make it without --add", name)
+		return c, "", Key{}, fmt.Errorf("there is no caller %s: make it without --add", name)
 	}
 	if len(r[i].Keys) >= maxKeys {
-		return "", Key{}, fmt.Errorf("caller %s has %d keys: revoke one first", name, maxKeys)
+		return c, "", Key{}, fmt.Errorf("caller %s has %d keys: revoke one first", name, maxKeys)
 	}
 	key, made = newKey(now)
 	r[i].Keys = append(r[i].Keys, made)
-	return key, made, nil
+	return r[i], key, made, nil
 }
 
 func newKey(now time.Time) (string, Key) {

@@ -76,7 +76,7 @@ func TestANewKeyStandsBesideTheOldOneUntilThatIsRevoked(t *testing.T) {
 	create(t, path, keyring.Caller{Name: "checkout"})
 	old := read(t, path)[0].Keys[0]
 	update(t, path, func(r *keyring.Ring) error {
-		_, _, err := r.Add("checkout", noon)
+		_, _, _, err := r.Add("checkout", noon)
 		return err
 	})
 	if keys := read(t, path)[0].Keys; len(keys) != 2 {
@@ -116,7 +116,7 @@ func TestWhatCannotBeDoneChangesNothing(t *testing.T) {
 			_, _, err := r.Create(keyring.Caller{Name: "a", Protocols: []string{"smtp"}}, noon)
 			return err
 		},
-		"a key for nobody":        func(r *keyring.Ring) error { _, _, err := r.Add("search", noon); return err },
+		"a key for nobody":        func(r *keyring.Ring) error { _, _, _, err := r.Add("search", noon); return err },
 		"revoking nobody":         func(r *keyring.Ring) error { _, err := r.Revoke("search"); return err },
 		"revoking too few digits": func(r *keyring.Ring) error { _, err := r.Revoke((*r)[0].Keys[0].Hash[:5]); return err },
 		"a change of mind":        func(r *keyring.Ring) error { *r = nil; return errors.New("no") },

@@ -221,9 +221,9 @@ func convertTo(t reflect.Type, text string) (reflect.Value, error) {
 	case reflect.TypeFor[Start]():
 		v, err = parseStart(text)
 	case reflect.TypeFor[Rate]():
-		v, err = parseRate(text)
+		v, err = ParseRate(text)
 	case reflect.TypeFor[ByteRate]():
-		v, err = parseByteRate(text)
+		v, err = ParseByteRate(text)
 	case reflect.TypeFor[time.Duration]():
 		v, err = ParseDuration(text)
 	case reflect.TypeFor[bool]():

@@ -17,7 +17,8 @@ type ByteRate string
 // perTimes are the times that rates are for.
 var perTimes = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": day}
 
-func parseRate(text string) (Rate, error) {
+// ParseRate reads a rate such as 100/s.
+func ParseRate(text string) (Rate, error) {
 	count, _, err := splitRate(text)
 	if n, bad := strconv.ParseFloat(count, 64); err != nil || bad != nil || !(n > 0) || math.IsInf(n, 0) {
 		return "", fmt.Errorf("%q is not a rate such as 100/s or 5/m", text)
@@ -25,7 +26,8 @@ func parseRate(text string) (Rate, error) {
 	return Rate(text), nil
 }
 
-func parseByteRate(text string) (ByteRate, error) {
+// ParseByteRate reads a rate such as 1MiB/s.
+func ParseByteRate(text string) (ByteRate, error) {
 	count, _, err := splitRate(text)
 	if n, bad := parseSize(count); err != nil || bad != nil || n == 0 {
 		return "", fmt.Errorf("%q is not a rate of bytes such as 1MiB/s", text)
