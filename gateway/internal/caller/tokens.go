@@ -24,6 +24,20 @@ type TokenMatch struct {
 	Scopes []string          // of which the token needs one; empty = none
 }
 
+// TokenMatches is a Verifier for a row that tokens of several kinds prove: any of
+// them will do.
+type TokenMatches []*TokenMatch
+
+// Verify implements [Verifier].
+func (all TokenMatches) Verify(ctx context.Context, text string) (Claims, bool, error) {
+	for _, m := range all {
+		if claims, ok, err := m.Verify(ctx, text); ok || err != nil {
+			return claims, ok, err
+		}
+	}
+	return Claims{}, false, nil
+}
+
 // Verify implements [Verifier].
 func (m *TokenMatch) Verify(ctx context.Context, text string) (Claims, bool, error) {
 	found, err := m.Good.Verify(ctx, text)

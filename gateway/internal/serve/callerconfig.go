@@ -18,10 +18,14 @@ type Caller struct {
 	Basic     CallerBasic
 	MTLS      CallerMTLS
 
+	JWT           CallerJWT
+	Introspection CallerIntrospection
+
 	Protocols List `usage:"protocols it may send with (default all)"`
 	Events    List `usage:"names of events it may send, in which * stands for any text (default all)"`
 	Quota     CallerQuota
 
+	Services  List `usage:"ids of the managed services that may send as this caller with its tokens (default all)"`
 	Public    bool `default:"false" usage:"the product's own site or a managed service: marketing_tracking may leave"`
 	Instances CallerInstances
 }
@@ -70,13 +74,17 @@ func (c *Caller) key(name string) string {
 func (c *Caller) row() (caller.Row, []error) {
 	var problems []error
 	row := caller.Row{
-		Name: c.Name, Protocols: c.Protocols.items(), Events: c.Events.items(), Public: c.Public,
+		Name: c.Name, Protocols: c.Protocols.items(), Events: c.Events.items(),
+		Public: c.Public, Services: c.Services.items(),
 		Keys: hashes("key_sha256", c.KeySha256, &problems),
 		Quota: caller.Quota{
 			Events: c.Quota.Events.PerSecond(), Bytes: c.Quota.Bytes.PerSecond(), Burst: c.Quota.Burst,
 		},
 	}
 	row.Basic = c.Basic.row(&problems)
+	if matches := c.tokens(&problems); len(matches) > 0 {
+		row.Tokens = matches
+	}
 	if c.MTLS != (CallerMTLS{}) {
 		row.Certificate = &caller.Certificate{
 			CommonName: c.MTLS.SubjectCN, DNS: c.MTLS.DNS, URI: c.MTLS.URI,
@@ -137,7 +145,8 @@ func (e *keyError) Unwrap() error { return e.err }
 // and what is wrong with them, each with its place.
 func (c Config) callers(from Origins) (caller.Config, []error) {
 	var problems []error
-	all := caller.Config{AllowAnonymous: c.AllowAnonymous, Enforce: c.CallersFile != ""}
+	all := caller.Config{AllowAnonymous: c.AllowAnonymous, Enforce: c.CallersFile != "", ServiceScopes: c.Tokens.ServiceScopes.items()}
+	problems = append(problems, c.tokenProblems(from)...)
 	for i := range c.Callers {
 		row, wrong := c.Callers[i].row()
 		for _, err := range wrong {

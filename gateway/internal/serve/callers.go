@@ -16,6 +16,9 @@ func (g *Gateway) openCallers() error {
 	if len(problems) > 0 {
 		return errors.Join(problems...)
 	}
+	verifiers := (*verifiers)(nil).next(g.config, g.metrics)
+	verifiers.attach(&known)
+	g.verifiers.Store(verifiers)
 	told := newAudit(g.log, g.metrics)
 	callers, err := caller.New(known, caller.Options{Refused: told.refused})
 	if err != nil {
@@ -31,7 +34,18 @@ func (g *Gateway) openCallers() error {
 		if err := ingestReach(c, nil); err != nil {
 			return nil, err
 		}
-		return callers.Prepare(known)
+		verifiers := g.verifiers.Load().next(c.withDefaults(), g.metrics)
+		verifiers.attach(&known)
+		apply, err := callers.Prepare(known)
+		if err != nil {
+			return nil, err
+		}
+		return func() {
+			apply()
+			if before := g.verifiers.Swap(verifiers); before != verifiers {
+				before.close()
+			}
+		}, nil
 	})
 	return nil
 }

@@ -30,6 +30,7 @@ type Config struct {
 	Log     Log
 	Stop    Stop
 
+	Tokens      Tokens
 	CallersFile string       `usage:"file with the callers that daybook keys keeps" live:"true"`
 	Callers     []Caller     `key:"-"` // in the order of the file
 	Kept        keyring.Ring `key:"-"` // the callers of CallersFile

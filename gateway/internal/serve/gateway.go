@@ -39,11 +39,12 @@ import (
 //	                      │      │   │     │
 //	                      └── destinations: sinks
 type Gateway struct {
-	config  Config // complete, as it was opened with
-	log     *slog.Logger
-	events  *slog.Logger // lines about single events
-	metrics *metrics
-	callers *caller.Registry
+	config    Config // complete, as it was opened with
+	log       *slog.Logger
+	events    *slog.Logger // lines about single events
+	metrics   *metrics
+	callers   *caller.Registry
+	verifiers atomic.Pointer[verifiers] // of the callers' tokens; changes with a reload
 
 	destinations []*opened        // in the order of the configuration
 	store        store.Store      // the journal, or one of the destinations

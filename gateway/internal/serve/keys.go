@@ -37,6 +37,10 @@ func keysOf(t reflect.Type, prefix string, path []int) keyTable {
 			continue
 		}
 		name := prefix + snake(f.Name)
+		if f.Anonymous { // its keys are the struct's own
+			keys = append(keys, keysOf(f.Type, prefix, append(slices.Clone(path), i))...)
+			continue
+		}
 		field := append(slices.Clone(path), i)
 		if f.Type.Kind() == reflect.Struct {
 			keys = append(keys, keysOf(f.Type, name+".", field)...)

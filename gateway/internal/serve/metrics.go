@@ -41,6 +41,7 @@ type metrics struct {
 	appends  prometheus.Histogram
 	syncs    prometheus.Histogram
 	groups   prometheus.Histogram
+	lookups  *prometheus.HistogramVec
 	reloaded prometheus.Gauge
 }
 
@@ -105,6 +106,10 @@ func newMetrics(b Build) *metrics {
 			Name: "daybook_store_group_events", Help: "Events that shared one sync.", Buckets: groupBuckets,
 		}),
 	}
+	m.lookups = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "daybook_token_lookup_seconds", Help: "Time to find out about a bearer token that was not remembered, by what came of it.", Buckets: secondBuckets,
+	}, []string{"result"})
+	m.registry.MustRegister(m.lookups)
 	m.reloaded = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "daybook_config_reload_ok", Help: "1 when the configuration was last read without a problem, 0 when the one before is still in effect.",
 	})

@@ -98,6 +98,7 @@ func (g *Gateway) closeStore(within time.Duration) error {
 	if err := g.store.Close(ctx); err != nil {
 		return err
 	}
+	g.verifiers.Load().close()
 	if err := closeDestinations(ctx, g.destinations); err != nil {
 		g.log.Warn("a destination did not close in time", "err", err)
 	}

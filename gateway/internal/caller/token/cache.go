@@ -26,6 +26,10 @@ type Cache struct {
 	// 30s.
 	KeepRefusals time.Duration
 
+	// Looked is told of each time the verifier had to work: how long, and what
+	// came of it. Nil means nobody is.
+	Looked func(took time.Duration, err error)
+
 	// Now is the time. Nil means time.Now.
 	Now func() time.Time
 
@@ -121,7 +125,11 @@ func (c *Cache) verify(ctx context.Context, key hash, f *flight, token string) {
 			c.remember(key, f)
 		}
 	}()
+	begin := c.now()
 	f.claims, f.err = c.Verifier.Verify(ctx, token)
+	if c.Looked != nil {
+		c.Looked(c.now().Sub(begin), f.err)
+	}
 	f.abandoned = f.err != nil && ctx.Err() != nil
 }
 
