@@ -40,6 +40,7 @@ var forTests = []string{
 	"github.com/jackc/pgx/v5",
 	"github.com/klauspost/compress",
 	"github.com/rogpeppe/go-internal",
+	"go.opentelemetry.io/collector/pdata", // what package otlp is compared with
 	"go.uber.org/goleak",
 	"google.golang.org/protobuf",
 	"pgregory.net/rapid",

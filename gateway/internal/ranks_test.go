@@ -53,6 +53,7 @@ var ranks = map[string]int{
 	"internal/intake/firstparty":        5,
 	"internal/intake/intaketest":        5,
 	"internal/intake/logevent":          5,
+	"internal/intake/otlp":              5,
 	"internal/intake/plainhttp":         5,
 	"internal/intake/rpcinfo":           5,
 	"internal/intake/settings":          5,

@@ -27,6 +27,7 @@ type Config struct {
 	Journal Journal
 	Dedup   Dedup
 	Limits  Limits
+	OTLP    OTLP
 	Log     Log
 	Stop    Stop
 
@@ -103,6 +104,11 @@ type Limits struct {
 	Event        Size `default:"1MiB" usage:"largest event"`
 	Batch        int  `default:"10000" usage:"most events in one request"`
 	Quarantine   Size `default:"64MiB" usage:"bytes of each caller's refused events that are kept as dead letters in an hour, where they are kept"`
+}
+
+// OTLP is about OpenTelemetry's logs.
+type OTLP struct {
+	Unnamed string `default:"keep" words:"keep refuse" usage:"what becomes of log records without an event name: keep them with the name and type log, or refuse them"`
 }
 
 // Log says what is written about the gateway's own work, on standard error.

@@ -31,6 +31,7 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 	routes.Handle(plainhttp.Path, g.metrics.timed(plainhttp.Protocol, &plainhttp.Handler{Door: door}))
 	g.completeEvents(routes, door)
 	routes.Handle(logevent.Path, g.metrics.timed(logevent.Protocol, g.logEvents(door, budget)))
+	g.publicProtocols(routes, door, budget)
 	routes.Handle(settings.Path, g.forCallers(settings.Protocol, g.clientSettings()))
 	rpcinfo.Handle(routes, []string{logevent.ServiceName}, g.ready)
 	operations.Probes(routes, g.ready)

@@ -61,6 +61,10 @@ func (s *Service) serveFast(w http.ResponseWriter, r *http.Request, who caller.C
 
 var contentTypeJSON = []string{"application/json"}
 
+// copies is how often decoding holds what was read once more: metadata is
+// written down afresh, into memory that may be twice its size.
+const copies = 2
+
 // answerFast is the three steps: decode, accept, render.
 func (s *Service) answerFast(ctx context.Context, r *http.Request, who caller.Caller, body *intake.Body) reply {
 	text, err := body.Read(r)

@@ -48,7 +48,6 @@ const (
 	reasonInvalidProtobuf  = "invalid_protobuf"
 	reasonInvalidValue     = "invalid_value"
 	reasonInvalidNumber    = "invalid_number"
-	reasonInvalidCall      = "invalid_call"
 )
 
 // A Service answers LogEvent calls. Set the fields before Handler is called;

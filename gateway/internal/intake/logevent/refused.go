@@ -2,7 +2,10 @@ package logevent
 
 import (
 	"context"
+	"errors"
 	"net/http"
+
+	"connectrpc.com/connect"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/caller"
@@ -21,31 +24,23 @@ type visit struct {
 // serveCharged lets connect-go answer a call and charges what it reads. What
 // connect-go refuses by itself never reaches us, and is reported here.
 func (s *Service) serveCharged(w http.ResponseWriter, r *http.Request, who caller.Caller, rpc http.Handler) {
-	body := chargedBody{ReadCloser: r.Body, lease: s.Budget.Lease(), limit: wireLimit(r.Header), compressed: compressed(r.Header)}
-	defer body.lease.Release()
+	body := intake.NewRPCBody(r, s.Budget, maxMessage, connectError)
+	defer body.Lease.Release()
 	v := visit{who: who}
 	r = r.WithContext(context.WithValue(r.Context(), visitKey{}, &v))
-	r.Body = &body
+	r.Body = body
 	rpc.ServeHTTP(w, r)
 	if !v.taken {
-		s.TurnedAway(Protocol, r.Header, untaken(r, &body))
+		s.TurnedAway(Protocol, r.Header, body.Untaken(r))
 	}
 }
 
-// untaken is why connect-go did not hand a call on, as far as can be seen from
-// outside.
-func untaken(r *http.Request, body *chargedBody) *daybook.Error {
-	switch {
-	case body.refused != nil:
-		return body.refused
-	case body.broken != nil:
-		return &daybook.Error{Code: daybook.Invalid, Reason: intake.ReasonBodyIncomplete, Err: body.broken}
-	case r.Method != http.MethodPost:
-		return &daybook.Error{Code: daybook.Unimplemented, Reason: intake.ReasonMethodNotAllowed}
-	case !knownEncoding(r.Header):
-		return &daybook.Error{Code: daybook.Unimplemented, Reason: intake.ReasonUnsupportedEncoding}
-	}
-	return refusal("", reasonInvalidCall, "")
+// connectError is how connect-go is told why a body is not read on.
+func connectError(err *daybook.Error) error {
+	answer := unread(err)
+	wire := connect.NewError(answer.failure.code, errors.New(answer.failure.message))
+	answer.setHeader(wire.Meta(), daybook.NotDurable)
+	return wire
 }
 
 // unread is the reply to a call whose body could not be read.

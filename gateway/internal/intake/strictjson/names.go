@@ -69,7 +69,7 @@ func (n *names) object() Object {
 
 func (n *names) forget() {
 	n.entries, n.table, n.decoded = n.entries[:0], n.table[:0], n.decoded[:0]
-	n.seen, n.objects = 0, 0
+	n.seen = 0 // objects go on: one that is still open keeps its number to itself
 }
 
 // shrink lets go of what one unusual event needed.

@@ -57,7 +57,7 @@ func (s *Scanner) Reset(text []byte) {
 	s.text, s.pos = text, 0
 	s.stack = s.stack[:0]
 	s.broken, s.flaw = Problem{}, Problem{}
-	s.names.charge = s.Charge
+	s.names.charge, s.names.objects = s.Charge, 0
 	s.Forget()
 }
 

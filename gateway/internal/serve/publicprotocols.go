@@ -1,0 +1,16 @@
+package serve
+
+import (
+	"net/http"
+
+	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/intake/otlp"
+)
+
+// publicProtocols adds the routes of the protocols that others have written down
+// and whose SDKs send here unchanged.
+func (g *Gateway) publicProtocols(routes *http.ServeMux, door intake.Door, budget *intake.Budget) {
+	logs := &otlp.Service{Door: door, Budget: budget, Unnamed: otlp.Unnamed(g.config.OTLP.Unnamed)}
+	routes.Handle(otlp.Path, g.metrics.timed(otlp.Protocol, logs.Handler()))
+	routes.Handle(otlp.RPCPath, g.metrics.timed(otlp.Protocol, logs.RPCHandler(int(g.config.Limits.Request))))
+}
