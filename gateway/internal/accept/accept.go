@@ -63,9 +63,10 @@ type Accepter struct {
 	// nothing is kept.
 	Quarantine int
 
-	// SetAside is told how many refused events of a batch were to be kept: those
-	// that are, and those that are not, for metrics. Nil means nobody is.
-	SetAside func(b Batch, kept, lost int)
+	// SetAside is told of every refused event that was to be kept whether it is,
+	// for metrics. Nil means nobody is. One that a store failed to keep is failed,
+	// and not told of.
+	SetAside func(b Batch, kept bool)
 
 	allowance allowance
 }
@@ -81,80 +82,77 @@ func (a *Accepter) Accept(ctx context.Context, b Batch) []daybook.Outcome {
 	if err := b.Caller.Take(len(b.Events), b.Bytes); err != nil {
 		return a.overQuota(b, outcomes, err)
 	}
-	records, indexes := a.admit(b, outcomes)
-	if len(records) > 0 {
-		receipts, err := a.Store.Append(ctx, records)
-		stored := a.settle(outcomes, records, indexes, receipts, err)
-		a.observeSkew(b, records, receipts)
+	admitted := a.admit(b, outcomes)
+	if len(admitted.records) > 0 {
+		receipts, err := a.Store.Append(ctx, admitted.records)
+		stored := a.settle(b, outcomes, admitted, receipts, err)
+		a.observeSkew(b, admitted.records, receipts)
 		if len(stored) > 0 {
 			a.forward(ctx, stored, outcomes)
 		}
 	}
-	a.observeAside(b, outcomes)
 	if a.Observe != nil {
 		a.Observe(b, outcomes)
 	}
 	return outcomes
 }
 
-// admit fills in the outcomes of the refused events and returns the records to
-// store, with the index of each in the batch: the events that are acceptable, and
-// those refused ones that are kept.
-func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) (records []store.Record, indexes []int) {
-	records = make([]store.Record, 0, len(b.Events))
-	indexes = make([]int, 0, len(b.Events))
-	for i := range b.Events {
-		submission := &b.Events[i]
-		record, err := a.Admit.Admit(*submission)
-		if err == nil {
-			err = b.Caller.MaySend(record.Event.Name)
-		}
-		if err != nil {
-			err.Index = i
-			outcomes[i] = daybook.Outcome{ID: submission.Event.ID, Status: daybook.Refused, Reason: err.Reason, Err: err}
-			if !submission.Quarantine {
-				continue
-			}
-			record = a.Admit.SetAside(*submission, err)
-		}
-		record.Caller, record.Protocol, record.Instance = b.Caller.Name, b.Protocol, a.Instance
-		record.Scope = scopeOf(b.Caller.Name, submission.Publisher)
-		switch {
-		case record.Kind == store.KindRefused:
-			outcomes[i].ID = cmp.Or(outcomes[i].ID, record.Event.ID)
-			if !a.setAside(&record) {
-				continue
-			}
-		case b.Wait || a.AlwaysWait:
-			record.Awaited = a.awaited(&record)
-		}
-		records = append(records, record)
-		indexes = append(indexes, i)
-	}
-	return records, indexes
+// An admitted is what of a batch is for the store: the events that are acceptable,
+// and those refused ones that are kept.
+type admitted struct {
+	records []store.Record
+	indexes []int // of each in the batch
 }
 
-// scopeOf is within what an event's id is unique: its caller, or a publisher that
-// the caller vouches for. Nobody gets into another caller's scope.
-func scopeOf(caller, publisher string) string {
-	if publisher == "" {
-		return "" // means the caller
+// admit fills in the outcomes of the refused and dropped events and returns what
+// is for the store.
+func (a *Accepter) admit(b Batch, outcomes []daybook.Outcome) admitted {
+	records := make([]store.Record, 0, len(b.Events))
+	indexes := make([]int, 0, len(b.Events))
+	from := admit.Origin{Caller: b.Caller.Name, Protocol: b.Protocol, Instance: a.Instance, MaySend: b.Caller.MaySend}
+	for i := range b.Events {
+		records = append(records, store.Record{})
+		record := &records[len(records)-1]
+		verdict := a.Admit.Admit(b.Events[i], from, record)
+		if !a.toStore(b, i, verdict, record, &outcomes[i]) {
+			records = records[:len(records)-1]
+			continue
+		}
+		indexes = append(indexes, i)
 	}
-	return caller + "/" + publisher
+	return admitted{records, indexes}
+}
+
+// toStore reports whether a record is for the store. Of an event that is refused
+// or dropped it fills in the outcome.
+func (a *Accepter) toStore(b Batch, index int, v admit.Verdict, r *store.Record, o *daybook.Outcome) bool {
+	switch {
+	case v.Refusal != nil:
+		v.Refusal.Index = index
+		*o = daybook.Outcome{ID: cmp.Or(b.Events[index].Event.ID, r.Event.ID), Status: daybook.Refused, Reason: v.Refusal.Reason, Err: v.Refusal}
+		return r.Kind == store.KindRefused && a.mayKeep(b, r)
+	case v.Dropped != "":
+		*o = daybook.Outcome{ID: r.Event.ID, Status: daybook.Dropped, Reason: v.Dropped}
+		return false
+	}
+	if b.Wait || a.AlwaysWait {
+		r.Awaited = a.awaited(r)
+	}
+	return true
 }
 
 // settle writes what the store decided into the outcomes and returns the events
-// that this batch stored and that are awaited somewhere. Without receipts nothing was stored, and every record
-// failed with the store's error.
-func (a *Accepter) settle(outcomes []daybook.Outcome, records []store.Record, indexes []int, receipts []store.Receipt, err error) (stored []fresh) {
-	durability := a.Store.Durability()
-	for n, i := range indexes {
+// that this batch stored and that are awaited somewhere. Without receipts nothing
+// was stored, and every record failed with the store's error.
+func (a *Accepter) settle(b Batch, outcomes []daybook.Outcome, admitted admitted, receipts []store.Receipt, err error) (stored []fresh) {
+	durability, records := a.Store.Durability(), admitted.records
+	for n, i := range admitted.indexes {
 		if records[n].Kind == store.KindRefused {
 			receipt := store.Receipt{Status: daybook.Failed, Err: err}
 			if err == nil {
 				receipt = receipts[n]
 			}
-			a.settleAside(&outcomes[i], i, &records[n], &receipt, durability)
+			a.settleAside(b, &outcomes[i], i, &records[n], &receipt)
 			continue
 		}
 		if err != nil {

@@ -91,7 +91,13 @@ func TestWhatIsKeptOfBadEventsIsBoundedPerCaller(t *testing.T) {
 	a.Admit = &admit.Admitter{Now: func() time.Time { return now }}
 	a.Quarantine = 10_000
 	var kept, lost int
-	a.SetAside = func(_ accept.Batch, k, l int) { kept, lost = kept+k, lost+l }
+	a.SetAside = func(_ accept.Batch, isKept bool) {
+		if isKept {
+			kept++
+			return
+		}
+		lost++
+	}
 	send := func(who string) daybook.Outcome {
 		return a.Accept(t.Context(), accept.Batch{Caller: caller.Caller{Name: who}, Events: []admit.Submission{{
 			Event: daybook.Event{Name: "a", Metadata: []byte(`{"x":"` + strings.Repeat("x", 4000) + `"}`)}, Err: badName(), Quarantine: true,

@@ -4,6 +4,7 @@
 package admit
 
 import (
+	"sync/atomic"
 	"time"
 
 	"daybook.dev"
@@ -47,28 +48,86 @@ type Submission struct {
 	Quarantine bool
 }
 
+// An Origin is where an event comes from.
+type Origin struct {
+	Caller   string // who sends it
+	Protocol string // the intake it comes through
+	Instance string // this gateway
+
+	// MaySend returns why the caller may not send events of that name. Nil means
+	// that it may send any.
+	MaySend func(name string) *daybook.Error
+}
+
 // An Admitter knows what every event needs. The zero value is usable; set the
 // fields before the first use.
 type Admitter struct {
 	Limits Limits
 	Now    func() time.Time // nil = time.Now
 	NewID  func() string    // nil = random UUIDs (version 4)
+
+	// Rules are what the configuration decides. Others may take their place at
+	// any time; none decide nothing.
+	Rules atomic.Pointer[Rules]
 }
 
-// Admit validates and completes one event. The record has everything that
-// follows from the event itself; who sent it is the caller's to add. A non-nil
-// error refuses the event.
-func (a *Admitter) Admit(s Submission) (store.Record, *daybook.Error) {
-	if s.Err != nil {
-		return store.Record{}, s.Err
+// A Verdict is what is decided about an event before the store is asked. The zero
+// value means that it is to be stored.
+type Verdict struct {
+	Refusal *daybook.Error // why it is refused; nil = it is not
+	Dropped string         // the reason why it is dropped on purpose; "" = it is not
+}
+
+// Admit validates, completes and redacts one event and asks the rules about it.
+// It writes what is to be stored into r, which is zero before: the event, or one
+// that is refused and kept all the same. Where nothing is to be stored r.Kind is
+// zero, and r.Event.ID the event's id as far as it has one.
+func (a *Admitter) Admit(s Submission, from Origin, r *store.Record) Verdict {
+	rules := a.Rules.Load()
+	err := s.Err
+	if err == nil {
+		err = a.Limits.validate(&s.Event)
 	}
-	if err := a.Limits.validate(&s.Event); err != nil {
-		return store.Record{}, err
+	if err == nil && from.MaySend != nil {
+		err = from.MaySend(s.Event.Name)
 	}
-	digest := digestOf(&s)
-	received := a.now()
-	a.complete(&s, received)
-	return store.Record{Kind: store.KindEvent, Event: s.Event, Digest: digest, Received: received, StoreOnly: s.StoreOnly}, nil
+	if err != nil {
+		r.Event.ID = s.Event.ID
+		if s.Quarantine {
+			from.note(r, &s)
+			a.setAside(&s, r, err)
+			rules.redact(&r.Event)
+		}
+		return Verdict{Refusal: err}
+	}
+	from.note(r, &s)
+	r.Kind, r.Digest, r.Received = store.KindEvent, digestOf(&s), a.now()
+	a.complete(&s, r.Received)
+	r.Event = s.Event
+	rules.redact(&r.Event)
+	return rules.Decide(r).apply(r)
+}
+
+// apply makes of r what is decided about it.
+func (d Decision) apply(r *store.Record) Verdict {
+	switch {
+	case d.Quarantine:
+		r.Kind, r.Refusal = store.KindRefused, refusalOf(d.Refusal)
+	case d.Reason != "":
+		r.Kind = 0
+	}
+	if d.Refusal != nil {
+		return Verdict{Refusal: d.Refusal}
+	}
+	return Verdict{Dropped: d.Reason}
+}
+
+// note writes into r where the event of s comes from.
+func (o *Origin) note(r *store.Record, s *Submission) {
+	r.Caller, r.Protocol, r.Instance, r.StoreOnly = o.Caller, o.Protocol, o.Instance, s.StoreOnly
+	if s.Publisher != "" { // nobody gets into another caller's scope
+		r.Scope = o.Caller + "/" + s.Publisher
+	}
 }
 
 func (a *Admitter) now() time.Time {

@@ -17,13 +17,20 @@ func admitter() *admit.Admitter {
 	return &admit.Admitter{Now: func() time.Time { return noon }, NewID: func() string { return "new-id" }}
 }
 
+// admitted is the record of an event that is admitted, or why it is refused.
+func admitted(a *admit.Admitter, s admit.Submission) (store.Record, *daybook.Error) {
+	var r store.Record
+	v := a.Admit(s, admit.Origin{}, &r)
+	return r, v.Refusal
+}
+
 // given is a submission of e as a caller that sets the time would make it.
 func given(e daybook.Event) admit.Submission {
 	return admit.Submission{Event: e, TimeGiven: !e.Time.IsZero()}
 }
 
 func TestAnEventIsCompletedWithWhatItLacks(t *testing.T) {
-	record, err := admitter().Admit(given(daybook.Event{Name: "a"}))
+	record, err := admitted(admitter(), given(daybook.Event{Name: "a"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +45,7 @@ func TestWhatTheCallerGaveStays(t *testing.T) {
 		ID: "e1", Name: "a", Type: daybook.Metric, Actor: "ann", IdempotencyKey: "k",
 		Time: time.Date(2025, 1, 1, 0, 30, 0, 5, berlin), Metadata: []byte(`{"n":1.0}`),
 	}
-	record, err := admitter().Admit(given(event))
+	record, err := admitted(admitter(), given(event))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +59,7 @@ func TestWhatTheCallerGaveStays(t *testing.T) {
 }
 
 func TestTheFirstInstantOfTheYear1CanBeMeant(t *testing.T) {
-	record, err := admitter().Admit(admit.Submission{Event: daybook.Event{Name: "a"}, TimeGiven: true})
+	record, err := admitted(admitter(), admit.Submission{Event: daybook.Event{Name: "a"}, TimeGiven: true})
 	if err != nil || !record.Event.Time.IsZero() {
 		t.Errorf("time %v, err %v", record.Event.Time, err)
 	}
@@ -77,7 +84,7 @@ func TestAnEventThatBreaksALimitIsRefusedByFieldAndReason(t *testing.T) {
 		"a large event":        {daybook.Event{Name: "a", Metadata: make([]byte, 1<<20)}, "", "event_too_large"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := admitter().Admit(given(c.event))
+			_, err := admitted(admitter(), given(c.event))
 			if err == nil || err.Code != daybook.Invalid || err.Field != c.field || err.Reason != c.reason || err.Message == "" {
 				t.Errorf("got %+v, want %s of %q", err, c.reason, c.field)
 			}
@@ -87,7 +94,7 @@ func TestAnEventThatBreaksALimitIsRefusedByFieldAndReason(t *testing.T) {
 
 func TestARefusalOfTheIntakeStays(t *testing.T) {
 	refusal := &daybook.Error{Code: daybook.Invalid, Reason: "invalid_json"}
-	if _, err := admitter().Admit(admit.Submission{Err: refusal}); err != refusal {
+	if _, err := admitted(admitter(), admit.Submission{Err: refusal}); err != refusal {
 		t.Errorf("got %v", err)
 	}
 }
@@ -95,7 +102,7 @@ func TestARefusalOfTheIntakeStays(t *testing.T) {
 func TestTheDigestIsOfWhatTheCallerSaid(t *testing.T) {
 	base := daybook.Event{ID: "e1", Name: "a", Metadata: []byte(`{"n":1}`)}
 	digest := func(s admit.Submission) store.Digest {
-		record, err := admitter().Admit(s)
+		record, err := admitted(admitter(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +144,7 @@ func FuzzAdmit(f *testing.F) {
 			ID: id, Name: name, Type: daybook.Type(typ), Actor: actor, IdempotencyKey: key,
 			Time: time.Unix(seconds, 0), Metadata: metadata,
 		}
-		record, err := admitter().Admit(given(event))
+		record, err := admitted(admitter(), given(event))
 		if err != nil {
 			if err.Code != daybook.Invalid || err.Reason == "" || err.Message == "" {
 				t.Fatalf("refused without saying why: %+v", err)
@@ -162,10 +169,12 @@ func BenchmarkAdmit(b *testing.B) {
 		ID: "0b7e3f5e-5c5b-4a3f-9d1b-3a1e5f6c7d8e", Name: "checkout-completed", Type: daybook.Behavioral,
 		Actor: "user-18273645", Time: noon, Metadata: []byte(strings.Repeat("x", 350)),
 	})
+	r := new(store.Record)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := a.Admit(s); err != nil {
-			b.Fatal(err)
+		*r = store.Record{}
+		if v := a.Admit(s, admit.Origin{Caller: "checkout", Protocol: "http", Instance: "here"}, r); v.Refusal != nil {
+			b.Fatal(v.Refusal)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func TestTheEnvelopeIsTheLastMemberOfTheMetadata(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sent := []byte(c.metadata)
-			record, err := admitter().Admit(admit.Submission{Event: daybook.Event{Name: "a", Metadata: sent}, Envelope: &c.envelope})
+			record, err := admitted(admitter(), admit.Submission{Event: daybook.Event{Name: "a", Metadata: sent}, Envelope: &c.envelope})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,11 +45,11 @@ func TestTheEnvelopeIsNoPartOfTheDigestNorOfTheLimit(t *testing.T) {
 	a := admitter()
 	a.Limits.EventBytes = len("a") + len(`{"n":1}`)
 	event := daybook.Event{Name: "a", Metadata: []byte(`{"n":1}`)}
-	plain, err := a.Admit(admit.Submission{Event: event})
+	plain, err := admitted(a, admit.Submission{Event: event})
 	if err != nil {
 		t.Fatal(err)
 	}
-	enveloped, err := a.Admit(admit.Submission{Event: event, StoreOnly: true, Envelope: &admit.Envelope{ActorID: strings.Repeat("x", 100)}})
+	enveloped, err := admitted(a, admit.Submission{Event: event, StoreOnly: true, Envelope: &admit.Envelope{ActorID: strings.Repeat("x", 100)}})
 	if err != nil {
 		t.Fatal(err)
 	}

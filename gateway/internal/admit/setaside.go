@@ -16,14 +16,13 @@ import (
 // half of what a record can be, so that no bad event fails its neighbours.
 const maxAsideMetadata = 32 << 20
 
-// SetAside returns the record of an event that is refused and kept all the same,
+// setAside fills in the record of an event that is refused and kept all the same,
 // with why. What an event must be does not hold for it, so its texts are made
 // such that they can be stored; metadata that is no JSON object, or very large,
 // is left out, for nobody could redact it. The event is completed as an
 // acceptable one is, so that it can be looked for.
-func (a *Admitter) SetAside(s Submission, why *daybook.Error) store.Record {
-	received := a.now()
-	digest := digestOf(&s)
+func (a *Admitter) setAside(s *Submission, r *store.Record, why *daybook.Error) {
+	r.Kind, r.Digest, r.Received, r.Refusal = store.KindRefused, digestOf(s), a.now(), refusalOf(why)
 	e := &s.Event
 	for _, text := range []*string{&e.ID, &e.Name, (*string)(&e.Type), &e.Actor, &e.IdempotencyKey} {
 		*text = storable(*text, a.Limits.nameBytes())
@@ -32,13 +31,15 @@ func (a *Admitter) SetAside(s Submission, why *daybook.Error) store.Record {
 		e.Metadata = nil
 	}
 	if !validTime(e.Time) {
-		e.Time = received
+		e.Time = r.Received
 	}
-	a.complete(&s, received)
-	return store.Record{
-		Kind: store.KindRefused, Event: s.Event, Digest: digest, Received: received, StoreOnly: s.StoreOnly,
-		Refusal: &store.Refusal{Code: why.Code, Reason: why.Reason, Field: why.Field, Message: why.Message},
-	}
+	a.complete(s, r.Received)
+	r.Event = s.Event
+}
+
+// refusalOf is what a record says about why its event was refused.
+func refusalOf(why *daybook.Error) *store.Refusal {
+	return &store.Refusal{Code: why.Code, Reason: why.Reason, Field: why.Field, Message: why.Message}
 }
 
 // storable returns text as it can be stored: valid, and of at most that many

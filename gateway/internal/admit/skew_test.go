@@ -27,7 +27,7 @@ func TestR16AncientAndFutureTimesAreNotedAndNotRefused(t *testing.T) {
 		"1970":                    {time.Unix(0, 0).UTC(), admit.Past},
 		"the end of the calendar": {time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC), admit.Future},
 	} {
-		record, err := a.Admit(admit.Submission{TimeGiven: true, Event: daybook.Event{ID: "e", Name: "signup", Time: c.at}})
+		record, err := admitted(a, admit.Submission{TimeGiven: true, Event: daybook.Event{ID: "e", Name: "signup", Time: c.at}})
 		if err != nil {
 			t.Errorf("%s: refused: %v", name, err)
 			continue
@@ -36,7 +36,7 @@ func TestR16AncientAndFutureTimesAreNotedAndNotRefused(t *testing.T) {
 			t.Errorf("%s: skew is %v, want %v; the time is %v", name, got, c.want, record.Event.Time)
 		}
 	}
-	record, err := a.Admit(admit.Submission{Event: daybook.Event{ID: "e", Name: "signup"}})
+	record, err := admitted(a, admit.Submission{Event: daybook.Event{ID: "e", Name: "signup"}})
 	if err != nil || admit.SkewOf(&record) != admit.NoSkew {
 		t.Errorf("without a time: %v, %v", admit.SkewOf(&record), err)
 	}

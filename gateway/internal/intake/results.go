@@ -40,10 +40,11 @@ func appendResult(dst []byte, index int, o *daybook.Outcome) []byte {
 	dst = append(dst, `,"status":"`...)
 	dst = append(dst, o.Status.String()...)
 	dst = append(dst, '"')
-	if o.Err != nil {
-		dst = AppendError(dst, ErrorOf(o))
+	if o.Err == nil {
+		dst = appendMember(dst, `,"reason":`, o.Reason) // of an event that a rule dropped
+		return append(dst, '}')
 	}
-	return append(dst, '}')
+	return append(AppendError(dst, ErrorOf(o)), '}')
 }
 
 // Echo returns the id to answer: none where it is far too long to be one, so

@@ -8,6 +8,8 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook.dev/gateway/internal/members"
 )
 
 // An object is a JSON object as expressions see it. It is read when a member is
@@ -81,8 +83,8 @@ func (o *object) readMembers() {
 		return
 	}
 	o.read = true
-	if !eachMember(o.raw, func(name []byte, value jsontext.Value) bool {
-		o.members = append(o.members, member{name: name, raw: value})
+	if !members.Each(o.raw, func(m members.Member) bool {
+		o.members = append(o.members, member{name: m.Name, raw: m.Value})
 		return true
 	}) {
 		o.members = o.members[:0]
@@ -172,14 +174,14 @@ func valueOf(raw jsontext.Value) ref.Val {
 	case jsontext.KindFalse:
 		return types.False
 	case jsontext.KindString:
-		return types.String(unquote(raw))
+		return types.String(members.Unquote(raw))
 	case jsontext.KindNumber:
 		return numberOf(string(raw))
 	case jsontext.KindBeginObject:
 		return &object{raw: raw}
 	case jsontext.KindBeginArray:
 		elements := []ref.Val{}
-		eachElement(raw, func(value jsontext.Value) { elements = append(elements, valueOf(value)) })
+		members.EachElement(raw, func(value jsontext.Value) { elements = append(elements, valueOf(value)) })
 		return types.NewRefValList(types.DefaultTypeAdapter, elements)
 	}
 	return types.NullValue

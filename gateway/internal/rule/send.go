@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/members"
 	"daybook.dev/gateway/internal/nearest"
 )
 
@@ -174,8 +175,8 @@ func (p *Projection) ofMetadata(raw []byte) []byte {
 func (b *branch) appendTo(dst []byte, raw jsontext.Value) ([]byte, bool) {
 	dst = append(dst, '{')
 	none := len(dst)
-	ok := eachMember(raw, func(name []byte, value jsontext.Value) bool {
-		wanted := b.members[string(name)]
+	ok := members.Each(raw, func(m members.Member) bool {
+		value, wanted := m.Value, b.members[string(m.Name)]
 		if wanted == nil || !wanted.whole && value.Kind() != jsontext.KindBeginObject {
 			return true
 		}
@@ -183,7 +184,7 @@ func (b *branch) appendTo(dst []byte, raw jsontext.Value) ([]byte, bool) {
 		if before > none {
 			dst = append(dst, ',')
 		}
-		dst, _ = jsontext.AppendQuote(dst, name) // of valid UTF-8: it was read as such
+		dst, _ = jsontext.AppendQuote(dst, m.Name) // of valid UTF-8: it was read as such
 		dst = append(dst, ':')
 		if wanted.whole {
 			dst = append(dst, value...)

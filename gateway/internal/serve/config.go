@@ -39,6 +39,11 @@ type Config struct {
 	DeadLetters  string        `usage:"destination that gets what can never be delivered, where the store is no journal"`
 	Destinations []Destination `key:"-"` // in the order of the file
 
+	Redact  []Redaction `key:"-"` // all of them count
+	Rules   []Rule      `key:"-"` // the first that matches counts
+	Schemas []Schema    `key:"-"` // in the order of the file
+	Kill    Kill
+
 	ClientSettings json.RawMessage `key:"-"` // what clients fetch, as JSON; nil = none
 }
 
@@ -140,6 +145,7 @@ func (c Config) withDefaults() Config {
 		callers[i] = completedCaller(c.Callers[i])
 	}
 	c.Callers = callers
+	c.Redact, c.Rules = completedItems(c.Redact), completedItems(c.Rules)
 	if c.Instance == "" {
 		c.Instance = hostName()
 	}

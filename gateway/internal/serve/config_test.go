@@ -51,6 +51,7 @@ func TestWithoutAnyInputEveryKeyHasItsDefault(t *testing.T) {
 		"limits.memory":           "256MiB", "limits.request": "16MiB",
 		"limits.decompressed": "64MiB", "limits.event": "1MiB", "limits.batch": "10000", "limits.quarantine": "64MiB", "otlp.unnamed": "keep",
 		"log.format": "auto", "log.level": "info", "log.events": "debug", "stop.delay": "0s", "stop.within": "8s",
+		"kill.events": "", "kill.callers": "", "kill.destinations": "",
 	}
 	settings := c.Settings(from)
 	if len(settings) != len(want) {
@@ -82,7 +83,6 @@ func TestAFileIsReadOrRefusedWithThePlace(t *testing.T) {
 		"a misspelled key":                  {"ingest:\n  lisen: a\n", "daybook.yaml: ingest.lisen: unknown key at line 2, column 3; did you mean ingest.listen?"},
 		"a key like no other":               {"zebra: 1\n", "daybook.yaml: zebra: unknown key at line 1, column 1"},
 		"a dotted key":                      {"ingest.listen: a\n", "daybook.yaml: ingest.listen: unknown key at line 1, column 1; keys nest: write ingest: listen"},
-		"a key of a later version":          {"rules:\n  - match: x\n", "daybook.yaml:1:1: rules: not available in this version"},
 		"what makes a duplicate":            {"dedup:\n  by: [event_id, idempotency_key]\n", ""},
 		"a duplicate by something else":     {"dedup:\n  by: [event_id, name]\n", `daybook.yaml:2:7: dedup.by: "name" is not one of: event_id, idempotency_key`},
 		"a duplicate without its id":        {"dedup: {by: idempotency_key}\n", "daybook.yaml:1:13: dedup.by: event_id must be in it: without it a repeated request would be stored twice"},

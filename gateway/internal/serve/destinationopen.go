@@ -19,6 +19,7 @@ type opened struct {
 	compiled
 
 	sink daybook.Sink
+	off  *offSwitch
 }
 
 // openDestinations opens the sinks of all destinations. It contacts nobody, but
@@ -94,7 +95,7 @@ func (g *Gateway) migrate(ctx context.Context) {
 // followed is the destination as delivery takes it.
 func (d *opened) followed() deliver.Destination {
 	f := deliver.Destination{
-		Name: d.Name, Sink: d.sink, Wants: d.wants,
+		Name: d.Name, Sink: switched{Sink: d.sink, destination: d.Name, off: d.off}, Wants: d.wants,
 		Batch:       deliver.Batch{Events: d.Batch.Events, Bytes: int(d.Batch.Bytes), Age: d.Batch.Age},
 		Concurrency: d.Concurrency, Timeout: d.Timeout,
 	}
@@ -109,7 +110,8 @@ func (d *opened) followed() deliver.Destination {
 	return f
 }
 
-// awaited is the destination as accept takes it.
+// awaited is the destination as accept takes it. Nobody waits for one that is
+// switched off: its events get there by following the journal, if there is one.
 func (d *opened) awaited() accept.Destination {
-	return accept.Destination{Name: d.Name, Sink: d.sink, Within: d.WaitWithin, Wants: d.wants, Shape: d.shape}
+	return accept.Destination{Name: d.Name, Sink: d.sink, Within: d.WaitWithin, Wants: d.unlessOff, Shape: d.shape}
 }

@@ -17,10 +17,6 @@ type fileValue struct {
 	at   string // daybook.yaml:3:5
 }
 
-// later lists the keys of Daybook's design that this version does not have, so
-// that they are not taken for misspellings. A name stands for all below it.
-var later = []string{"redact", "rules", "schemas"}
-
 // maxFileBytes is far above any real configuration. The parser's time grows with
 // the square of some files, and a mistaken path must not keep it for minutes.
 const maxFileBytes = 64 << 10
@@ -31,11 +27,16 @@ type fileContent struct {
 	destinations []fileDestination    // in the order of the file
 	callers      []fileCaller         // in the order of the file
 	settings     []byte               // for clients, as JSON; nil = none
+
+	redact  []fileItem
+	rules   []fileItem
+	schemas []fileSchema
 }
 
 // parseFile reads a YAML file. It knows only mappings of plain values: that is
-// all a configuration needs, and each value then has one place. Destinations may
-// be passed over.
+// all a configuration needs, and each value then has one place. Destinations, and
+// what is decided about events, may be passed over: their secrets are the
+// gateway's own.
 func parseFile(name string, text []byte, expand expander, destinations bool) (fileContent, error) {
 	if len(text) > maxFileBytes {
 		return fileContent{}, fmt.Errorf("%s: is larger than 64 KiB, which is no configuration", name)
@@ -44,14 +45,15 @@ func parseFile(name string, text []byte, expand expander, destinations bool) (fi
 	if err != nil {
 		return fileContent{}, syntaxError(name, err)
 	}
-	r := fileReader{name: name, expand: expand, keys: Keys(), values: map[string]fileValue{}, passOver: !destinations}
+	r := fileReader{name: name, expand: expand, keys: Keys(), passOver: !destinations}
+	r.values = map[string]fileValue{}
 	if len(file.Docs) > 1 {
 		return fileContent{}, fmt.Errorf("%s: holds %d documents, must be one", name, len(file.Docs))
 	}
 	for _, doc := range file.Docs {
 		r.section("", doc.Body)
 	}
-	return fileContent{r.values, r.destinations, r.callers, r.settings}, errors.Join(r.problems...)
+	return r.fileContent, errors.Join(r.problems...)
 }
 
 func syntaxError(name string, err error) error {
@@ -71,13 +73,10 @@ type fileReader struct {
 	keys   keyTable
 	below  string // what problems put before a key, such as "destinations.hook."
 
-	passOver bool // the destinations and the callers
+	passOver bool // destinations, callers, and what is decided about events
 
-	values       map[string]fileValue
-	destinations []fileDestination
-	callers      []fileCaller
-	settings     []byte
-	problems     []error
+	fileContent
+	problems []error
 }
 
 // section reads the mapping of the keys that begin with prefix.
@@ -117,8 +116,8 @@ func (r *fileReader) entry(prefix string, entry *ast.MappingValueNode) {
 		}
 	case r.below == "" && key == settingsKey:
 		r.readSettings(entry.Value)
-	case r.below == "" && slices.Contains(later, key):
-		r.problem(entry.Key, "%s: not available in this version", key)
+	case r.below == "" && slices.Contains(decidingKeys, key):
+		r.readRules(key, entry.Value)
 	default:
 		r.unknown(key, entry.Key)
 	}
@@ -144,7 +143,7 @@ func (r *fileReader) unknown(key string, node ast.Node) {
 	hint := ""
 	var others []string
 	if r.below == "" {
-		others = append(others, destinationsKey, callersKey, settingsKey)
+		others = append(append(others, destinationsKey, callersKey, settingsKey), decidingKeys...)
 	}
 	if near := r.keys.nearest(key, others...); near == key {
 		hint = "; keys nest: write " + strings.ReplaceAll(key, ".", ": ")

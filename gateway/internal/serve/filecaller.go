@@ -40,7 +40,8 @@ func (r *fileReader) readCaller(i int, node ast.Node) {
 		return
 	}
 	below := callersKey + "." + name + "."
-	inner := fileReader{name: r.name, expand: r.expand, keys: callerKeys(), below: below, values: map[string]fileValue{}}
+	inner := fileReader{name: r.name, expand: r.expand, keys: callerKeys(), below: below}
+	inner.values = map[string]fileValue{}
 	inner.section("", node)
 	r.problems = append(r.problems, inner.problems...)
 	r.callers = append(r.callers, fileCaller{at: r.place(node), values: inner.values})

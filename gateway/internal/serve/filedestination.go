@@ -54,7 +54,8 @@ func (r *fileReader) readDestination(entry *ast.MappingValueNode) {
 		r.problem(entry.Key, "%s.type: %s", below, wrongKind(d.kind))
 		return
 	}
-	inner := fileReader{name: r.name, expand: r.expand, keys: k.keys(), below: below + ".", values: map[string]fileValue{}}
+	inner := fileReader{name: r.name, expand: r.expand, keys: k.keys(), below: below + "."}
+	inner.values = map[string]fileValue{}
 	inner.section("", entry.Value)
 	d.values = inner.values
 	r.problems = append(r.problems, inner.problems...)

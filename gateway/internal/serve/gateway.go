@@ -51,6 +51,7 @@ type Gateway struct {
 	journal      *journal.Journal // nil = a destination is the store
 	evidence     *evidence.Log    // nil = what is stored is not covered
 	follow       *following       // nil = there is nothing to follow
+	off          offSwitch        // the destinations that get nothing at present
 
 	certificates []*certificate // of the listeners that speak TLS
 
@@ -109,6 +110,7 @@ func (g *Gateway) open(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	for _, d := range g.destinations {
+		d.off = &g.off
 		if d.match != nil {
 			d.match.Failed = g.metrics.countUnclear(d.Name)
 		}
@@ -130,7 +132,11 @@ func (g *Gateway) open(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	return g.listen(ctx, g.intakes(g.accepter()), routes)
+	admitter := &admit.Admitter{Limits: admit.Limits{EventBytes: int(g.config.Limits.Event)}}
+	if err := g.applyRules(admitter); err != nil {
+		return err
+	}
+	return g.listen(ctx, g.intakes(g.accepter(admitter)), routes)
 }
 
 // release closes what is open of a gateway that does not serve, the last part
@@ -192,10 +198,10 @@ func (g *Gateway) openJournal(ctx context.Context, ephemeral string) error {
 }
 
 // accepter is the way of every event, whichever protocol it came by.
-func (g *Gateway) accepter() *accept.Accepter {
+func (g *Gateway) accepter(to *admit.Admitter) *accept.Accepter {
 	batches, events := newBatchLog(g.log, g.config.Log), newEventLog(g.events, g.config.Log)
 	return &accept.Accepter{
-		Admit:        &admit.Admitter{Limits: admit.Limits{EventBytes: int(g.config.Limits.Event)}},
+		Admit:        to,
 		Store:        g.store,
 		Instance:     g.config.Instance,
 		Destinations: g.awaited(),

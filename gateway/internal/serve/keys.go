@@ -94,6 +94,8 @@ func (k Key) Type() string {
 		return "networks"
 	case reflect.TypeFor[Percent]():
 		return "percent"
+	case reflect.TypeFor[Share]():
+		return "share"
 	case reflect.TypeFor[PageOrigins]():
 		return "origins"
 	case reflect.TypeFor[Identities](), reflect.TypeFor[List]():
@@ -210,6 +212,8 @@ func convertTo(t reflect.Type, text string) (reflect.Value, error) {
 		v, err = parseNetworks(text)
 	case reflect.TypeFor[Percent]():
 		v, err = parsePercent(text)
+	case reflect.TypeFor[Share]():
+		v, err = parseShare(text)
 	case reflect.TypeFor[Identities]():
 		v, err = parseIdentities(text)
 	case reflect.TypeFor[List]():

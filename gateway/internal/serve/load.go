@@ -23,9 +23,9 @@ type Inputs struct {
 	// counts as not set.
 	Env func(name string) (value string, ok bool)
 
-	// NoDestinations passes over the destinations in the file, and over the
-	// callers, for whoever only wants to find the gateway: their secrets are the
-	// gateway's own.
+	// NoDestinations passes over the destinations and callers in the file, and over
+	// what is decided about events, for whoever only wants to find the gateway:
+	// their secrets are the gateway's own.
 	NoDestinations bool
 
 	// ReadFile reads the configuration file and ${file:…}. Nil = os.ReadFile.
@@ -81,6 +81,7 @@ func Load(in Inputs) (Config, Origins, error) {
 			problems = append(problems, err)
 		}
 	}
+	problems = append(problems, fromFile.setRules(&c, in, origins)...)
 	c.ClientSettings = fromFile.settings
 	if len(problems) > 0 {
 		return Config{}, nil, errors.Join(problems...)

@@ -38,6 +38,8 @@ type metrics struct {
 	attempts *prometheus.CounterVec
 	writes   *prometheus.HistogramVec
 	unclear  *prometheus.CounterVec
+	decided  *prometheus.CounterVec
+	failures *prometheus.CounterVec
 	appends  prometheus.Histogram
 	syncs    prometheus.Histogram
 	groups   prometheus.Histogram
@@ -96,6 +98,12 @@ func newMetrics(b Build) *metrics {
 		unclear: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_destination_where_failures_total", Help: "Events about which where could not be decided; they count as no match.",
 		}, []string{"destination", "reason"}),
+		decided: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_rule_events_total", Help: "Events that a rule matched, by what it made of them: kept, or the reason.",
+		}, []string{"rule", "result"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_rule_failures_total", Help: "Events about which a rule's match could not be decided; they count as no match.",
+		}, []string{"rule", "reason"}),
 		appends: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "daybook_store_append_seconds", Help: "Time of an append, waiting and sync included.", Buckets: secondBuckets,
 		}),
@@ -119,7 +127,8 @@ func newMetrics(b Build) *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.unproved, m.overrun, m.dropped, m.skewed, m.cut, m.aside, m.attempts, m.writes, m.unclear, m.appends, m.syncs, m.groups, m.reloaded, build,
+	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.unproved, m.overrun, m.dropped, m.skewed, m.cut, m.aside, m.attempts, m.writes, m.unclear,
+		m.decided, m.failures, m.appends, m.syncs, m.groups, m.reloaded, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -205,6 +214,23 @@ func (m *metrics) countUnclear(destination string) func(rule.Failure) {
 	return func(f rule.Failure) { m.unclear.WithLabelValues(destination, string(f)).Inc() }
 }
 
+// countDecided is told of the events that a rule matched.
+func (m *metrics) countDecided(rule string) func(reason string) {
+	kept := m.decided.WithLabelValues(rule, "kept")
+	return func(reason string) {
+		if reason == "" {
+			kept.Inc()
+			return
+		}
+		m.decided.WithLabelValues(rule, reason).Inc()
+	}
+}
+
+// countUndecided is told of events that a rule's match says nothing about.
+func (m *metrics) countUndecided(name string) func(rule.Failure) {
+	return func(f rule.Failure) { m.failures.WithLabelValues(name, string(f)).Inc() }
+}
+
 // observeDirect is what a destination that is the store reports to.
 func (m *metrics) observeDirect() direct.Observer {
 	return direct.Observer{
@@ -224,13 +250,13 @@ func (m *metrics) countSkewed(b accept.Batch, skew admit.Skew, events int) {
 	m.skewed.WithLabelValues(b.Caller.Name, skew.String()).Add(float64(events))
 }
 
-// countSetAside is told how many refused events were to be kept.
-func (m *metrics) countSetAside(b accept.Batch, kept, lost int) {
-	for result, events := range map[string]int{"kept": kept, "lost": lost} {
-		if events > 0 {
-			m.aside.WithLabelValues(b.Caller.Name, result).Add(float64(events))
-		}
+// countSetAside is told whether a refused event that was to be kept is.
+func (m *metrics) countSetAside(b accept.Batch, kept bool) {
+	result := "lost"
+	if kept {
+		result = "kept"
 	}
+	m.aside.WithLabelValues(b.Caller.Name, result).Inc()
 }
 
 // timed measures the requests of one protocol.

@@ -31,6 +31,12 @@ func (c Config) Settings(from Origins) []Setting {
 			settings = append(settings, Setting{Key: name, Value: k.text(target), From: from.Of(name)})
 		})
 	}
+	settings = append(settings, itemSettings(redactKey, c.Redact, from)...)
+	settings = append(settings, itemSettings(rulesKey, c.Rules, from)...)
+	for _, s := range c.Schemas {
+		key := schemasKey + "." + s.Name
+		settings = append(settings, Setting{Key: key, Value: s.yaml(), From: from.Of(key)})
+	}
 	return settings
 }
 
@@ -49,6 +55,14 @@ func (c Config) WriteYAML(w io.Writer, from Origins) error {
 		d.each(func(k Key, target any) {
 			lines.add(d.key(k.Name), k.yaml(target), from.Of(d.key(k.Name)))
 		})
+	}
+	writeItems(&lines.text, redactKey, c.Redact, from)
+	writeItems(&lines.text, rulesKey, c.Rules, from)
+	for i, s := range c.Schemas {
+		if i == 0 {
+			fmt.Fprintf(&lines.text, "%s:\n", schemasKey)
+		}
+		fmt.Fprintf(&lines.text, "  %s: %s\n", s.Name, s.yaml())
 	}
 	if c.ClientSettings != nil {
 		fmt.Fprintf(&lines.text, "%s: %s\n", settingsKey, c.ClientSettings)

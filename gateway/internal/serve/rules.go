@@ -21,7 +21,8 @@ func (c Config) Problems(from Origins) []error {
 	}
 	_, wrong := c.callers(from)
 	problems = append(problems, wrong...)
-	return append(problems, destinationProblems(c, from)...)
+	problems = append(problems, destinationProblems(c, from)...)
+	return append(problems, ruleProblems(c, from)...)
 }
 
 // ingestReach: whoever can reach the port can write into the book.

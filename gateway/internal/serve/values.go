@@ -112,6 +112,21 @@ func parsePercent(text string) (Percent, error) {
 // String writes the share as parsePercent reads it.
 func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
 
+// Share is a part of a whole, above 0 and at most 1. Zero means that nobody has
+// said.
+type Share float64
+
+func parseShare(text string) (Share, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n > 0 && n <= 1) {
+		return 0, fmt.Errorf("%q is not a share above 0 and up to 1, such as 0.1", text)
+	}
+	return Share(n), nil
+}
+
+// String writes the share as parseShare reads it.
+func (s Share) String() string { return strconv.FormatFloat(float64(s), 'g', -1, 64) }
+
 // Identities is what two copies of an event have in common, in one text,
 // separated by commas.
 type Identities string
@@ -159,6 +174,19 @@ func (l List) items() []string {
 		return nil
 	}
 	return strings.Split(string(l), ",")
+}
+
+// set returns the texts as a set; nil for none.
+func (l List) set() map[string]bool {
+	items := l.items()
+	if items == nil {
+		return nil
+	}
+	set := make(map[string]bool, len(items))
+	for _, item := range items {
+		set[item] = true
+	}
+	return set
 }
 
 // PageOrigins are origins of web pages in one text, separated by commas.

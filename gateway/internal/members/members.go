@@ -1,4 +1,7 @@
-package rule
+// Package members reads the members of JSON objects and the elements of arrays
+// that lie in memory, without a copy. What it reads was checked at the door: it
+// looks for no duplicate names.
+package members
 
 import (
 	"bytes"
@@ -7,7 +10,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A reader reads JSON texts that lie in memory, without a copy.
+// A Member is one of an object's. Its parts are parts of the object's text; so
+// is the name, but for one with an escape in it.
+type Member struct {
+	Name  []byte         // unquoted
+	Text  []byte         // name, colon and value as they are written
+	Value jsontext.Value // as it is written
+}
+
+// A reader reads JSON texts that lie in memory.
 type reader struct {
 	text    bytes.Buffer
 	decoder jsontext.Decoder
@@ -15,23 +26,27 @@ type reader struct {
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
-// eachMember calls use with the members of an object, in order, until it returns
+// Each calls use with the members of an object, in order, until it returns
 // false. It reports whether raw is an object and was read to the end, or to
-// where use had enough. Values are parts of raw; so are names, but for those with
-// an escape in them.
-func eachMember(raw []byte, use func(name []byte, value jsontext.Value) bool) bool {
+// where use had enough.
+func Each(raw []byte, use func(Member) bool) bool {
 	return each(raw, jsontext.KindBeginObject, func(r *reader) (more, ok bool) {
 		quoted, ok := r.value(raw)
 		if !ok {
 			return false, false
 		}
+		start := int(r.decoder.InputOffset()) - len(quoted)
 		value, ok := r.value(raw)
-		return ok && use(unquote(quoted), value), ok
+		if !ok {
+			return false, false
+		}
+		end := int(r.decoder.InputOffset())
+		return use(Member{Name: Unquote(quoted), Text: raw[start:end:end], Value: value}), true
 	})
 }
 
-// eachElement is eachMember for an array.
-func eachElement(raw []byte, use func(value jsontext.Value)) bool {
+// EachElement is Each for the elements of an array. It goes on to the end.
+func EachElement(raw []byte, use func(value jsontext.Value)) bool {
 	return each(raw, jsontext.KindBeginArray, func(r *reader) (more, ok bool) {
 		value, ok := r.value(raw)
 		if ok {
@@ -46,8 +61,7 @@ func each(raw []byte, kind jsontext.Kind, next func(*reader) (more, ok bool)) bo
 	r := readers.Get().(*reader)
 	defer r.release()
 	r.text = *bytes.NewBuffer(raw)
-	// What was stored has been checked at the door; checking names for
-	// duplicates again would cost more than reading them.
+	// Checking names for duplicates again would cost more than reading them.
 	r.decoder.Reset(&r.text, jsontext.AllowDuplicateNames(true))
 	if first, err := r.decoder.ReadToken(); err != nil || first.Kind() != kind {
 		return false
@@ -71,8 +85,8 @@ func (r *reader) value(raw []byte) (jsontext.Value, bool) {
 	return raw[end-len(value) : end : end], true
 }
 
-// unquote returns the text of a string that the decoder has found valid.
-func unquote(quoted jsontext.Value) []byte {
+// Unquote returns the text of a string that was read as valid JSON.
+func Unquote(quoted jsontext.Value) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]
 	}
