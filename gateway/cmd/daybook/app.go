@@ -140,7 +140,7 @@ func (a *app) operationsURL() (url, token string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	token = string(c.Operations.Token)
+	token = string(cmp.Or(c.Operations.Token, c.Operations.ReadToken))
 	if c.Operations.Listen != serve.OnIngest {
 		return c.Operations.URL(), token, nil
 	}

@@ -35,10 +35,17 @@ func (a *app) asker() (asker, error) {
 	}
 	var k asker
 	k.url, k.token, err = a.operationsURL()
-	if err == nil && k.token == "" && onThisMachine(k.url) {
-		k.token, k.tokenless = operations.ReadTokenFile(c.Data)
+	if err != nil || c.Operations.Token != "" || !onThisMachine(k.url) {
+		return k, err
 	}
-	return k, err
+	made, err := operations.ReadTokenFile(c.Data)
+	switch {
+	case err == nil:
+		k.token = made
+	case k.token == "":
+		k.tokenless = err
+	}
+	return k, nil
 }
 
 // onThisMachine reports whether an address is of the loopback interface.

@@ -119,7 +119,7 @@ func (r *Registry) told(protocol string, request *http.Request, known *account, 
 	if err == nil {
 		return known.caller, nil
 	}
-	refusal := Refusal{Protocol: protocol, Remote: hostOf(request.RemoteAddr), Err: err}
+	refusal := Refusal{Protocol: protocol, Remote: Remote(request), Err: err}
 	if known != nil {
 		refusal.Caller = known.caller.Name
 	}
@@ -217,9 +217,10 @@ func (r *Registry) proveBasic(b *book, shown proof) (*account, *daybook.Error) {
 	return a, nil
 }
 
-// hostOf is an address without its port, as net/http gives it.
-func hostOf(address string) string {
-	host, _, err := net.SplitHostPort(address)
+// Remote is the host that a request came from, "" where it is not known. It is
+// for the log: a proxy's is all that is known behind a proxy.
+func Remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return ""
 	}

@@ -11,13 +11,19 @@ import (
 	"strings"
 )
 
-// A Guard decides who may read, and who may change something. Without a token
-// anybody on this machine may read; nobody changes anything without one.
+// A Guard decides who may read, and who may change something. There are two
+// roles: administrators, who may do both, and readers. Without a token anybody on
+// this machine may read; nobody changes anything without one. Nothing but these
+// tokens proves anything here: no caller's key, no certificate, no proxy's header.
 type Guard struct {
-	// Token is what a request must show as "Authorization: Bearer TOKEN".
-	// Empty means that nothing is asked for, which is right only where other
-	// machines cannot reach the listener.
+	// Token is what administrators show as "Authorization: Bearer TOKEN". Where
+	// Read is empty too, empty means that nothing is asked of those who read,
+	// which is right only where other machines cannot reach the listener.
 	Token string
+
+	// Read is what readers show. Empty means that there are none beside the
+	// administrators.
+	Read string
 
 	// Changes is what a request that changes something must show where Token is
 	// empty: see [TokenFile]. Where both are empty nothing can be changed.
@@ -27,7 +33,18 @@ type Guard struct {
 	// besides those of this machine's loopback. Empty means any, which is for
 	// a listener on every interface: there the token keeps strangers out.
 	Host string
+
+	// Refused is told of every request that is turned away for what it has shown,
+	// with a word for why. Nil means nobody is.
+	Refused func(r *http.Request, reason string)
 }
+
+// Why a request is turned away; docs/reasons.md explains them.
+const (
+	ReasonMissing  = "missing_credentials"
+	ReasonUnknown  = "unknown_credentials"
+	ReasonReadOnly = "read_only_token"
+)
 
 // protect lets through the requests that may read.
 func (g Guard) protect(next http.Handler) http.Handler {
@@ -39,8 +56,8 @@ func (g Guard) protect(next http.Handler) http.Handler {
 			refuse(w, http.StatusForbidden, "denied", "this listener is not known under that host name")
 		case !ownOrigin(r):
 			refuse(w, http.StatusForbidden, "denied", "pages of another origin may not read this")
-		case g.Token != "" && !proved(r, g.Token):
-			challenge(w, "send the operations token as Authorization: Bearer TOKEN")
+		case g.closed() && !g.mayRead(r):
+			g.challenge(w, r, "send the operations token as Authorization: Bearer TOKEN")
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -56,21 +73,49 @@ func (g Guard) protectChange(next http.Handler) http.Handler {
 		switch {
 		case token == "":
 			refuse(w, http.StatusForbidden, "denied", "this gateway has no operations token, and changes need one: set operations.token")
+		case !proved(r, token) && g.Read != "" && proved(r, g.Read):
+			g.told(r, ReasonReadOnly)
+			refuse(w, http.StatusForbidden, "denied", "this token may read, and changes nothing: they need operations.token")
 		case !proved(r, token):
-			challenge(w, "changes need the operations token, also on this machine: send it as Authorization: Bearer TOKEN")
+			g.challenge(w, r, "changes need the operations token, also on this machine: send it as Authorization: Bearer TOKEN")
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-func challenge(w http.ResponseWriter, message string) {
+// closed reports whether those who read must show something.
+func (g Guard) closed() bool { return g.Token != "" || g.Read != "" }
+
+// mayRead reports whether the request shows a token of one of the roles.
+func (g Guard) mayRead(r *http.Request) bool {
+	for _, token := range [...]string{g.Read, cmp.Or(g.Token, g.Changes)} {
+		if token != "" && proved(r, token) {
+			return true
+		}
+	}
+	return false
+}
+
+func (g Guard) told(r *http.Request, reason string) {
+	if g.Refused != nil {
+		g.Refused(r, reason)
+	}
+}
+
+// challenge says what to show.
+func (g Guard) challenge(w http.ResponseWriter, r *http.Request, message string) {
+	if r.Header.Get("Authorization") == "" {
+		g.told(r, ReasonMissing)
+	} else {
+		g.told(r, ReasonUnknown)
+	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="daybook operations"`)
 	refuse(w, http.StatusUnauthorized, "unauthenticated", message)
 }
 
 func (g Guard) knows(host string) bool {
-	if g.Token != "" && g.Host == "" {
+	if g.closed() && g.Host == "" {
 		return true
 	}
 	if g.Host != "" && strings.EqualFold(host, g.Host) || strings.EqualFold(host, "localhost") {

@@ -2,9 +2,11 @@ package serve
 
 import (
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
+	"daybook.dev"
 	"daybook.dev/gateway/internal/caller"
 )
 
@@ -58,6 +60,13 @@ func (a *audit) refused(f caller.Refusal) {
 		attrs = append(attrs, "err", f.Err.Err)
 	}
 	a.log.Warn("requests refused for who sent them", attrs...)
+}
+
+// refusedOperator is told of every refusal of the operations listener.
+func (a *audit) refusedOperator(r *http.Request, reason string) {
+	a.refused(caller.Refusal{
+		Protocol: "operations", Remote: caller.Remote(r), Err: &daybook.Error{Code: daybook.Unauthenticated, Reason: reason},
+	})
 }
 
 // due returns how many of a kind there were since its last line, this one

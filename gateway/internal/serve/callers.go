@@ -19,8 +19,8 @@ func (g *Gateway) openCallers() error {
 	verifiers := (*verifiers)(nil).next(g.config, g.metrics)
 	verifiers.attach(&known)
 	g.verifiers.Store(verifiers)
-	told := newAudit(g.log, g.metrics)
-	callers, err := caller.New(known, caller.Options{Refused: told.refused})
+	g.audit = newAudit(g.log, g.metrics)
+	callers, err := caller.New(known, caller.Options{Refused: g.audit.refused})
 	if err != nil {
 		return err
 	}

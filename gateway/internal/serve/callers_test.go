@@ -211,6 +211,52 @@ func requireNoCanary(t *testing.T, texts map[string]string) {
 	}
 }
 
+// TestR27 shows every credential where it does not belong.
+func TestR27CallersDoNotReadAndOperatorsDoNotSend(t *testing.T) {
+	for _, listen := range []serve.Address{"127.0.0.1:0", serve.OnIngest} {
+		c := loaded(t, knownCallers)
+		c.Operations = serve.Operations{Listen: listen, Token: "canary-admin", ReadToken: "canary-reader"}
+		var log bytes.Buffer
+		g := startWith(t, c, serve.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		for _, path := range []string{"/metrics", "/version", "/v1/tail?follow=false&from=start", "/v1/events?id=1", "/v1/ledger", "/v1/deadletters", "/debug/pprof/", "/admin"} {
+			for name, p := range proofs {
+				if status, body := g.do("GET", g.OperationsURL()+path, "", headersFor(p.shown)...); status != 401 {
+					t.Errorf("operations.listen %s: %s opens %s: %d %s", listen, name, path, status, body)
+				}
+			}
+			if listen == serve.OnIngest {
+				if status, _ := g.do("GET", g.IngestURL()+path, "", headersFor("Bearer canary-admin")...); status == 200 {
+					t.Errorf("%s is on the ingest port", path)
+				}
+			}
+		}
+		for _, token := range []string{"canary-admin", "canary-reader"} {
+			if status, body := g.do("POST", g.IngestURL()+"/v1/events", `{"event_name":"hello"}`, headersFor("Bearer "+token)...); status != 401 {
+				t.Errorf("operations.listen %s: %s sends events: %d %s", listen, token, status, body)
+			}
+			if status, body := g.do("GET", g.OperationsURL()+"/v1/ledger", "", headersFor("Bearer "+token)...); status != 200 {
+				t.Errorf("operations.listen %s: %s does not read: %d %s", listen, token, status, body)
+			}
+		}
+		if status, body := g.do("POST", g.OperationsURL()+"/v1/deadletters/drop", "{}", headersFor("Bearer canary-reader")...); status != 403 {
+			t.Errorf("a reader drops dead letters: %d %s", status, body)
+		}
+		_, metrics := g.do("GET", g.OperationsURL()+"/metrics", "", "Authorization", "Bearer canary-reader")
+		for _, line := range []string{
+			`daybook_auth_refusals_total{protocol="operations",reason="missing_credentials"} `,
+			`daybook_auth_refusals_total{protocol="operations",reason="unknown_credentials"} `,
+			`daybook_auth_refusals_total{protocol="operations",reason="read_only_token"} 1`,
+		} {
+			if !strings.Contains(metrics, line) {
+				t.Errorf("the metrics lack %s", line)
+			}
+		}
+		g.stop()
+		<-g.stopped
+		requireNoCanary(t, map[string]string{"metrics": metrics, "log": log.String()})
+	}
+}
+
 func TestAnEventThatItsCallerMayNotSendIsRefusedOnItsOwn(t *testing.T) {
 	g := start(t, loaded(t, knownCallers))
 	_, body := g.do("POST", g.IngestURL()+"/v1/events", `[{"event_name":"checkout-begun"},{"event_name":"signup"}]`, headersFor("Bearer "+checkoutKey)...)

@@ -68,7 +68,7 @@ func (c Config) enforced() bool {
 
 // WhoMayRead says it in a sentence's end.
 func (c Config) WhoMayRead() string {
-	if c.Operations.Listen.Loopback() && c.Operations.Token == "" {
+	if c.Operations.Listen.Loopback() && !c.Operations.closed() {
 		return "anybody on this machine may read"
 	}
 	return "whoever has the operations token may read"

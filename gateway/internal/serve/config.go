@@ -77,7 +77,9 @@ type TrustHeaders struct {
 type Operations struct {
 	Listen Address `default:"127.0.0.1:8081" or:"ingest" usage:"address of metrics, health and tail; ingest = below /-/ on the ingest port"`
 	TLS    TLS
-	Token  Secret `usage:"bearer token that reading takes, but for health and ready; required when others can reach operations.listen"`
+	Token  Secret `usage:"bearer token of administrators: reading takes it, but for health and ready, and so do changes; required when others can reach operations.listen"`
+
+	ReadToken Secret `usage:"bearer token that reading takes too, and that changes nothing"`
 }
 
 // OnIngest is the operations address that means: below /-/ on the ingest port.

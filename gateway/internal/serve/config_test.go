@@ -40,7 +40,7 @@ func TestWithoutAnyInputEveryKeyHasItsDefault(t *testing.T) {
 	host, _ := os.Hostname()
 	want := map[string]string{
 		"ingest.listen": "127.0.0.1:8080", "ingest.trust_headers.email": "x-goog-authenticated-user-email", "ingest.trust_headers.id": "x-goog-authenticated-user-id",
-		"ingest.trust_headers.from": "127.0.0.0/8,::1/128", "ingest.cors.origins": "", "ingest.cors.max_age": "10m", "operations.listen": "127.0.0.1:8081", "operations.token": "",
+		"ingest.trust_headers.from": "127.0.0.0/8,::1/128", "ingest.cors.origins": "", "ingest.cors.max_age": "10m", "operations.listen": "127.0.0.1:8081", "operations.token": "", "operations.read_token": "",
 		"ingest.tls.cert": "", "ingest.tls.key": "", "ingest.tls.client_ca": "", "operations.tls.cert": "", "operations.tls.key": "", "operations.tls.client_ca": "",
 		"tokens.introspection.url": "", "tokens.introspection.client_id": "", "tokens.introspection.client_secret": "", "tokens.algorithms": "", "tokens.keep": "1m",
 		"tokens.service_scopes": "telemetry_gateway::events::publish,telemetry_gateway::events::write",
@@ -275,6 +275,8 @@ func TestAListenerThatOthersCanReachNeedsPermission(t *testing.T) {
 		"ingest with permission":           {serve.Config{Ingest: serve.Ingest{Listen: ":8080"}, AllowAnonymous: true}, ""},
 		"operations on every interface":    {serve.Config{Operations: serve.Operations{Listen: "0.0.0.0:8081"}}, "set operations.token"},
 		"operations with a token":          {serve.Config{Operations: serve.Operations{Listen: "0.0.0.0:8081", Token: "t"}}, ""},
+		"operations for readers alone":     {serve.Config{Operations: serve.Operations{Listen: "0.0.0.0:8081", ReadToken: "t"}}, ""},
+		"one token for both roles":         {serve.Config{Operations: serve.Operations{Token: "t", ReadToken: "t"}}, "operations.read_token"},
 		"operations on the ingest port":    {serve.Config{Operations: serve.Operations{Listen: serve.OnIngest}}, "set operations.token"},
 		"there with a token":               {serve.Config{Operations: serve.Operations{Listen: serve.OnIngest, Token: "t"}}, ""},
 		"both on one address":              {serve.Config{Operations: serve.Operations{Listen: "127.0.0.1:8080"}}, "operations.listen: ingest"},

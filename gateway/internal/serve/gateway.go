@@ -44,6 +44,7 @@ type Gateway struct {
 	events    *slog.Logger // lines about single events
 	metrics   *metrics
 	callers   *caller.Registry
+	audit     *audit
 	verifiers atomic.Pointer[verifiers] // of the callers' tokens; changes with a reload
 
 	destinations []*opened        // in the order of the configuration
@@ -261,7 +262,11 @@ func (g *Gateway) operationsRoutes(b Build) (http.Handler, error) {
 // guard decides who may read and who may change. Without a token of the
 // operator's own, changes take one that only readers of the data directory know.
 func (g *Gateway) guard() (operations.Guard, error) {
-	guard := operations.Guard{Host: g.config.Operations.Listen.ownHost(), Token: string(g.config.Operations.Token)}
+	guard := operations.Guard{
+		Host:  g.config.Operations.Listen.ownHost(),
+		Token: string(g.config.Operations.Token), Read: string(g.config.Operations.ReadToken),
+		Refused: g.audit.refusedOperator,
+	}
 	if guard.Token != "" || g.journal == nil {
 		return guard, nil
 	}

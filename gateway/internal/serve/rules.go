@@ -37,7 +37,7 @@ func ingestReach(c Config, from Origins) error {
 
 // operationsReach: whoever can reach the port can read every event.
 func operationsReach(c Config, from Origins) error {
-	if c.Operations.Listen == OnIngest || c.Operations.Listen.Loopback() || c.Operations.Token != "" {
+	if c.Operations.Listen == OnIngest || c.Operations.Listen.Loopback() || c.Operations.closed() {
 		return nil
 	}
 	return fmt.Errorf("operations.listen: %s (%s) can be reached from other machines, and anybody there could read the events: "+
@@ -47,12 +47,18 @@ func operationsReach(c Config, from Origins) error {
 
 // operationsToken: callers who may send must not thereby be able to read.
 func operationsToken(c Config, _ Origins) error {
-	if c.Operations.Listen != OnIngest || c.Operations.Token != "" {
+	if c.Operations.Token != "" && c.Operations.Token == c.Operations.ReadToken {
+		return fmt.Errorf("operations.read_token: is operations.token: whoever may only read could change everything")
+	}
+	if c.Operations.Listen != OnIngest || c.Operations.closed() {
 		return nil
 	}
 	return fmt.Errorf("operations.listen: ingest puts reading on the port of those who send: " +
 		"set operations.token (DAYBOOK_OPERATIONS_TOKEN), or give operations an address of its own")
 }
+
+// closed reports whether reading takes a token.
+func (o Operations) closed() bool { return o.Token != "" || o.ReadToken != "" }
 
 func sameAddress(c Config, _ Origins) error {
 	if c.Ingest.Listen != c.Operations.Listen || c.Ingest.Listen.port() == "0" {
