@@ -24,6 +24,13 @@ func verdictColumns() []column {
 		{protocol: "cloudevents", send: posts("/v1/cloudevents", byStatus, func(s saying) string {
 			return `{"specversion":"1.0","source":"/shop","id":` + quoted(s.id) + `,"type":` + quoted(s.name) + `,"data":{"text":` + quoted(s.text) + s.more + `}}`
 		})},
+		{protocol: "otlp", send: posts("/v1/logs", byStatus, func(s saying) string {
+			attributes := attribute("event.id", s.id) + "," + attribute("text", s.text)
+			if s.more != "" {
+				attributes += "," + attribute("_eventLog", spoofed) + "," + attribute("caller", spoofed)
+			}
+			return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1767348000123456789","eventName":` + quoted(s.name) + `,"attributes":[` + attributes + `]}]}]}]}`
+		})},
 		{protocol: "logevent", send: posts("/events.v1.EventLoggingService/LogEvent", byConnectCode, func(s saying) string {
 			return `{"event_id":` + quoted(s.id) + `,"event_name":` + quoted(s.name) + `,"metadata":{"text":` + quoted(s.text) + s.more + `}}`
 		}), except: map[string]exception{
@@ -36,16 +43,13 @@ func verdictColumns() []column {
 	}
 }
 
-// mediaTypes are what the bodies to some paths have to be called.
-var mediaTypes = map[string]string{
-	"/events.v1.EventLoggingService/LogEvent": "application/json",
-	"/v1/cloudevents":                         "application/cloudevents+json",
-}
-
 // posts sends an event as the body of a POST.
 func posts(path string, read func(status int, body string) advice, body func(saying) string) func(*running, saying) advice {
 	return func(g *running, s saying) advice {
-		headers := []string{"Content-Type", mediaTypes[path]}
+		headers := []string{"Content-Type", "application/json"}
+		if strings.HasSuffix(path, "cloudevents") {
+			headers[1] = "application/cloudevents+json"
+		}
 		if s.key != "" {
 			headers = append(headers, "Authorization", "Bearer "+s.key)
 		}
@@ -115,6 +119,11 @@ func byConnectCode(status int, body string) advice {
 		return later
 	}
 	return advice(failure.Code)
+}
+
+// attribute is one of OTLP's, in JSON.
+func attribute(name, value string) string {
+	return `{"key":` + quoted(name) + `,"value":{"stringValue":` + quoted(value) + `}}`
 }
 
 func quoted(s string) string {
