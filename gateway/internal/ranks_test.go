@@ -58,6 +58,7 @@ var ranks = map[string]int{
 	"internal/intake/otlp":              5,
 	"internal/intake/plainhttp":         5,
 	"internal/intake/rpcinfo":           5,
+	"internal/intake/segment":           5,
 	"internal/intake/settings":          5,
 	"internal/intake/telemetrygateway":  5,
 	"internal/serve":                    6,

@@ -87,6 +87,9 @@ func (d *Door) take(p Protocol, r *http.Request) ([]daybook.Outcome, *daybook.Er
 	decoder := p.Open(r, text.Charge)
 	defer decoder.Release()
 	events, err := decoder.Decode(text.Bytes(), d.MostEvents())
+	if shower, ok := decoder.(Shower); ok && err == nil {
+		err = d.Callers.Agree(p.Name, r, who, shower.Key())
+	}
 	if err != nil || len(events) == 0 {
 		return nil, err
 	}
@@ -96,4 +99,11 @@ func (d *Door) take(p Protocol, r *http.Request) ([]daybook.Outcome, *daybook.Er
 	return d.Accept(r.Context(), accept.Batch{
 		Caller: who, Protocol: p.Name, Request: RequestIDOf(r.Header), Events: events, Bytes: len(text.Bytes()),
 	}), nil
+}
+
+// A Shower is a Decoder whose bodies may show a key: that of the caller, once
+// more, as SDKs do that cannot set headers.
+type Shower interface {
+	// Key is what the decoded body shows, "" for nothing.
+	Key() string
 }

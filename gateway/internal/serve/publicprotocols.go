@@ -5,6 +5,7 @@ import (
 
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/otlp"
+	"daybook.dev/gateway/internal/intake/segment"
 )
 
 // publicProtocols adds the routes of the protocols that others have written down
@@ -13,4 +14,5 @@ func (g *Gateway) publicProtocols(routes *http.ServeMux, door intake.Door, budge
 	logs := &otlp.Service{Door: door, Budget: budget, Unnamed: otlp.Unnamed(g.config.OTLP.Unnamed)}
 	routes.Handle(otlp.Path, g.metrics.timed(otlp.Protocol, logs.Handler()))
 	routes.Handle(otlp.RPCPath, g.metrics.timed(otlp.Protocol, logs.RPCHandler(int(g.config.Limits.Request))))
+	(&segment.Handler{Door: door}).Handle(routes, func(h http.Handler) http.Handler { return g.metrics.timed(segment.Protocol, h) })
 }

@@ -31,6 +31,9 @@ func verdictColumns() []column {
 			}
 			return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1767348000123456789","eventName":` + quoted(s.name) + `,"attributes":[` + attributes + `]}]}]}]}`
 		})},
+		{protocol: "segment", send: posts("/v1/track", byStatus, func(s saying) string {
+			return `{"messageId":` + quoted(s.id) + `,"event":` + quoted(s.name) + `,"timestamp":"` + when + `","properties":{"text":` + quoted(s.text) + `}` + s.more + `}`
+		})},
 		{protocol: "logevent", send: posts("/events.v1.EventLoggingService/LogEvent", byConnectCode, func(s saying) string {
 			return `{"event_id":` + quoted(s.id) + `,"event_name":` + quoted(s.name) + `,"metadata":{"text":` + quoted(s.text) + s.more + `}}`
 		}), except: map[string]exception{
