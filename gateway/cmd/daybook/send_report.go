@@ -169,7 +169,11 @@ func (r *sendReport) loss(cause error) string {
 func (r *sendReport) summary() {
 	if r.single {
 		if o := r.last; o.ID != "" && r.counts[daybook.Refused]+r.lost == 0 {
-			fmt.Fprintf(r.out, "%v %s (%v)\n", o.Status, printable(o.ID), o.Durability)
+			why := o.Durability.String()
+			if o.Status == daybook.Dropped {
+				why = o.Reason
+			}
+			fmt.Fprintf(r.out, "%v %s (%s)\n", o.Status, printable(o.ID), why)
 		}
 		return
 	}

@@ -76,6 +76,7 @@ type Admitter struct {
 type Verdict struct {
 	Refusal *daybook.Error // why it is refused; nil = it is not
 	Dropped string         // the reason why it is dropped on purpose; "" = it is not
+	Rule    string         // the rule that decided; "" = none did
 }
 
 // Admit validates, completes and redacts one event and asks the rules about it.
@@ -117,9 +118,9 @@ func (d Decision) apply(r *store.Record) Verdict {
 		r.Kind = 0
 	}
 	if d.Refusal != nil {
-		return Verdict{Refusal: d.Refusal}
+		return Verdict{Refusal: d.Refusal, Rule: d.Rule}
 	}
-	return Verdict{Dropped: d.Reason}
+	return Verdict{Dropped: d.Reason, Rule: d.Rule}
 }
 
 // note writes into r where the event of s comes from.

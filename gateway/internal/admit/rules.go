@@ -26,6 +26,10 @@ type Rules struct {
 	Redactor *Redactor
 	Kill     Kill
 	List     []Rule // the first that matches decides, and no other
+
+	// First returns the index of the first rule that matches the event of a
+	// record, or -1 where none does. Nil means that none ever does.
+	First func(*store.Record) int
 }
 
 // A Kill switches off what sends too much, or what it should not.
@@ -39,10 +43,6 @@ type Kill struct {
 // that one is sampled. A rule with none of them keeps the event.
 type Rule struct {
 	Name string
-
-	// Match reports whether the rule is about the event of a record. Nil means
-	// that it is about every event.
-	Match func(*store.Record) bool
 
 	Drop bool
 
@@ -104,18 +104,19 @@ func (r *Rules) Decide(record *store.Record) Decision {
 	if r.Kill.Events[record.Event.Name] || r.Kill.Callers[record.Caller] {
 		return Decision{Rule: KillRule, Reason: ReasonKilled}
 	}
-	for i := range r.List {
-		rule := &r.List[i]
-		if rule.Match != nil && !rule.Match(record) {
-			continue
-		}
-		decision := rule.decide(record)
-		if rule.Decided != nil {
-			rule.Decided(decision.Reason)
-		}
-		return decision
+	if r.First == nil {
+		return Decision{}
 	}
-	return Decision{}
+	first := r.First(record)
+	if first < 0 {
+		return Decision{}
+	}
+	rule := &r.List[first]
+	decision := rule.decide(record)
+	if rule.Decided != nil {
+		rule.Decided(decision.Reason)
+	}
+	return decision
 }
 
 func (r *Rule) decide(record *store.Record) Decision {

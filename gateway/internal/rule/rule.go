@@ -25,7 +25,6 @@ package rule
 import (
 	"regexp"
 	"strings"
-	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -33,7 +32,6 @@ import (
 	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/interpreter"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook.dev/gateway/internal/store"
 )
@@ -64,7 +62,6 @@ type Match struct {
 	text    string
 	program cel.Program
 	lookups map[int64]bool // the expression's nodes that look up a member
-	pool    sync.Pool      // of *variables
 }
 
 // Compile compiles an expression. The error, whose code is Invalid, says at
@@ -95,10 +92,7 @@ func Compile(expression string) (*Match, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Match{
-		text: expression, program: program, lookups: lookups(checked),
-		pool: sync.Pool{New: func() any { return new(variables) }},
-	}, nil
+	return &Match{text: expression, program: program, lookups: lookups(checked)}, nil
 }
 
 // String returns the expression.
@@ -107,21 +101,35 @@ func (m *Match) String() string { return m.text }
 // Matches reports whether the expression is true of the event of r. It keeps
 // nothing of r.
 func (m *Match) Matches(r *store.Record) bool {
-	v := m.pool.Get().(*variables)
-	defer m.release(v)
-	v.record = r
-	v.metadata.raw = jsontext.Value(r.Event.Metadata)
+	v := variablesOf(r)
+	defer v.release()
+	return m.evaluate(v)
+}
+
+// First returns a function that says which of the expressions is the first that is
+// true of the event of a record: its index, or -1 where none is. A nil Match is
+// true of every event. The function is safe for concurrent use; what the event has
+// is read once for all of them.
+func First(matches []*Match) func(*store.Record) int {
+	return func(r *store.Record) int {
+		v := variablesOf(r)
+		defer v.release()
+		for i, m := range matches {
+			if m == nil || m.evaluate(v) {
+				return i
+			}
+		}
+		return -1
+	}
+}
+
+func (m *Match) evaluate(v *variables) bool {
 	result, _, err := m.program.Eval(v)
 	if err != nil {
 		m.failed(err)
 		return false
 	}
 	return result == types.True
-}
-
-func (m *Match) release(v *variables) {
-	v.reset()
-	m.pool.Put(v)
 }
 
 // failed tells whoever wants to know, unless the reason is an absent member.

@@ -5,6 +5,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook.dev/gateway/internal/store"
 )
@@ -47,10 +48,22 @@ type variables struct {
 	metadata object
 }
 
-// reset lets go of the event.
-func (v *variables) reset() {
+var pool = sync.Pool{New: func() any { return new(variables) }}
+
+// variablesOf returns what evaluations about the event of r see. Call release
+// afterwards.
+func variablesOf(r *store.Record) *variables {
+	v := pool.Get().(*variables)
+	v.record = r
+	v.metadata.raw = jsontext.Value(r.Event.Metadata)
+	return v
+}
+
+// release lets go of the event.
+func (v *variables) release() {
 	v.record = nil
 	v.metadata.reset()
+	pool.Put(v)
 }
 
 // ResolveName implements [cel.Activation]. The metadata is not read here: most

@@ -44,6 +44,8 @@ type Config struct {
 	Schemas []Schema    `key:"-"` // in the order of the file
 	Kill    Kill
 
+	RulesTests List `usage:"files with tests of redact, rules and kill, for daybook check --rules"`
+
 	ClientSettings json.RawMessage `key:"-"` // what clients fetch, as JSON; nil = none
 }
 

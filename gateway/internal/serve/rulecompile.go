@@ -37,8 +37,12 @@ func compileRules(c Config, from Origins, w watch) (*admit.Rules, []error) {
 		problems = append(problems, fmt.Errorf("%s: there are %d, the most are %d", rulesKey, len(c.Rules), maxRules))
 	}
 	names := map[string]bool{admit.KillRule: true}
+	matches := make([]*rule.Match, len(c.Rules))
 	for i := range c.Rules {
 		one, key, err := compileRule(&c.Rules[i], i, schemas, w)
+		if err == nil {
+			matches[i], key, err = compileMatch(&c.Rules[i], one.Name, w)
+		}
 		if err == nil && names[one.Name] {
 			key, err = "name", fmt.Errorf("there are two rules of the name %s", one.Name)
 		}
@@ -51,7 +55,26 @@ func compileRules(c Config, from Origins, w watch) (*admit.Rules, []error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
+	if len(matches) > 0 {
+		rules.First = rule.First(matches)
+	}
 	return rules, nil
+}
+
+// compileMatch makes the expression of a rule, nil where there is none. An error
+// comes with the key that it is about.
+func compileMatch(r *Rule, name string, w watch) (*rule.Match, string, error) {
+	if r.Match == "" {
+		return nil, "", nil
+	}
+	match, err := rule.Compile(r.Match)
+	if err != nil {
+		return nil, "match", err
+	}
+	if w.failed != nil {
+		match.Failed = w.failed(name)
+	}
+	return match, "", nil
 }
 
 func compileRedact(c Config, from Origins) (*admit.Redactor, []error) {
@@ -130,16 +153,6 @@ func compileRule(r *Rule, index int, schemas map[string]*schema.Schema, w watch)
 			return one, "schema", noSchema(r.Schema, schemas)
 		}
 		one.Schema = s.Check
-	}
-	if r.Match != "" {
-		match, err := rule.Compile(r.Match)
-		if err != nil {
-			return one, "match", err
-		}
-		one.Match = match.Matches
-		if w.failed != nil {
-			match.Failed = w.failed(one.Name)
-		}
 	}
 	if w.decided != nil {
 		one.Decided = w.decided(one.Name)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"time"
 
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/internal/wal"
@@ -36,6 +38,24 @@ func Dump(dir string, each func(store.Entry) error) error {
 		err = fmt.Errorf("journal: %s: %d records are damaged and left out", dir, s.report.Damaged)
 	}
 	return err
+}
+
+// DumpSince is Dump for the records received at or after t. It passes over the
+// chunks whose records are all older.
+func DumpSince(dir string, t time.Time, each func(store.Entry) error) error {
+	s, err := newSurvey(dir, func(Damage) {})
+	if err != nil {
+		return err
+	}
+	s.chunks = slices.DeleteFunc(s.chunks, func(c wal.Listed) bool {
+		return c.Err == nil && c.End.Newest != 0 && time.Unix(0, c.End.Newest).Before(t)
+	})
+	return s.walk(visitor{record: func(_ wal.Record, e store.Entry) error {
+		if e.Received.Before(t) {
+			return nil
+		}
+		return each(e)
+	}})
 }
 
 // Verify reads everything and calls found for all that is not as it was
