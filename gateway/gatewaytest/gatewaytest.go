@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/query"
@@ -85,4 +86,27 @@ func (g *Gateway) Events(t testing.TB) []daybook.Event {
 		t.Fatal(err)
 	}
 	return events
+}
+
+// Await waits until at least n events are stored and returns them, oldest first.
+// It is for events that the gateway is sent by somebody the test does not wait
+// for; the test fails when they take longer than half a minute.
+func (g *Gateway) Await(t testing.TB, n int) []daybook.Event {
+	t.Helper()
+	const patience, pause = 30 * time.Second, 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	again := time.NewTicker(pause)
+	defer again.Stop()
+	for {
+		events := g.Events(t)
+		if len(events) >= n {
+			return events
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			t.Fatalf("gatewaytest: %d events are stored, not %d", len(events), n)
+		}
+	}
 }
