@@ -45,6 +45,14 @@ test-outside: ## Test the modules that stand outside the workspace
 	cd bridge && GOWORK=off CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) ./...
 	cd bench && GOWORK=off go vet ./...
 
+.PHONY: interop-cloudevents
+interop-cloudevents: ## CloudEvents' Go SDK, unchanged, against the gateway
+	cd test/interop/go && GOWORK=off go test -count=1 -run GoSDK ./...
+
+.PHONY: interop-browser
+interop-browser: ## A page in Chromium sends by fetch and sendBeacon (needs chromium)
+	cd test/interop/go && GOWORK=off go test -count=1 -run Page ./...
+
 .PHONY: build
 build: ## Build .bin/daybook, static
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -o $(BIN)/daybook ./gateway/cmd/daybook

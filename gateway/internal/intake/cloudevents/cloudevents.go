@@ -16,8 +16,9 @@
 //
 // _cloudEvent is a member of the metadata: what the event has no place for, as
 // JSON has it in structured mode, in the order of names. So a CloudEvent means
-// the same whichever mode it came in, and one that Daybook has published is the
-// event it was made from.
+// the same whichever mode it came in (but for extensions that are no text: as
+// headers they are), and one that Daybook has published is the event it was made
+// from.
 package cloudevents
 
 import (
