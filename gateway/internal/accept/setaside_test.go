@@ -1,6 +1,8 @@
 package accept_test
 
 import (
+	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"daybook.dev/gateway/internal/admit"
 	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/store"
+	"daybook.dev/gateway/internal/store/direct"
 )
 
 func badName() *daybook.Error {
@@ -156,5 +159,43 @@ func TestAnEventWithoutAnIDIsKeptUnderTheOneItIsGiven(t *testing.T) {
 	o := newAccepter(m).Accept(t.Context(), b)[0]
 	if o.ID == "" || m.appends[0][0].Event.ID != o.ID {
 		t.Errorf("answered %q, kept %q", o.ID, m.appends[0][0].Event.ID)
+	}
+}
+
+// TestWithADirectStoreBadEventsGoWhereTheOperatorSays: the destination for dead
+// letters gets them with the reason, and they fail where there is none.
+func TestWithADirectStoreBadEventsGoWhereTheOperatorSays(t *testing.T) {
+	var letters []daybook.Event
+	keep := sink(func(_ context.Context, events []daybook.Event) error {
+		for _, e := range events {
+			e.Metadata = bytes.Clone(e.Metadata) // they are lent
+			letters = append(letters, e)
+		}
+		return nil
+	})
+	for name, c := range map[string]struct {
+		place  daybook.Sink
+		status daybook.Status
+		reason string
+		kept   daybook.Durability
+	}{
+		"a place":  {keep, daybook.Refused, "invalid_feature", daybook.Confirmed},
+		"no place": {nil, daybook.Failed, "no_dead_letters", daybook.NotDurable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := direct.Open(direct.Options{Sink: takes, DeadLetters: c.place})
+			defer func() { _ = s.Close(t.Context()) }()
+			a := &accept.Accepter{Admit: &admit.Admitter{}, Store: s}
+			outcomes := a.Accept(t.Context(), mixedBatch())
+			if o := outcomes[1]; o.Status != c.status || o.Reason != c.reason || o.Durability != c.kept {
+				t.Errorf("outcome %+v", o)
+			}
+			if outcomes[0].Status != daybook.Stored {
+				t.Errorf("its neighbour: %+v", outcomes[0])
+			}
+		})
+	}
+	if len(letters) != 1 || letters[0].ID != "bad" || !strings.Contains(string(letters[0].Metadata), `"reason":"invalid_feature"`) || !strings.Contains(string(letters[0].Metadata), `"metadata":{"n":1.0}`) {
+		t.Errorf("letters %+v", letters)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"daybook.dev/gateway/internal/store"
@@ -33,29 +32,39 @@ func Dump(dir string, each func(store.Entry) error) error {
 	if err != nil {
 		return err
 	}
-	err = s.walk(visitor{record: func(_ wal.Record, e store.Entry) error { return each(e) }})
-	if err == nil && s.report.Damaged > 0 {
-		err = fmt.Errorf("journal: %s: %d records are damaged and left out", dir, s.report.Damaged)
-	}
-	return err
+	return s.dump(dir, each)
 }
 
-// DumpSince is Dump for the records received at or after t. It passes over the
-// chunks whose records are all older.
+// DumpSince is Dump for the records received at or after t. It does not read the
+// oldest chunks if all their records are older.
 func DumpSince(dir string, t time.Time, each func(store.Entry) error) error {
 	s, err := newSurvey(dir, func(Damage) {})
 	if err != nil {
 		return err
 	}
-	s.chunks = slices.DeleteFunc(s.chunks, func(c wal.Listed) bool {
-		return c.Err == nil && c.End.Newest != 0 && time.Unix(0, c.End.Newest).Before(t)
-	})
-	return s.walk(visitor{record: func(_ wal.Record, e store.Entry) error {
+	for len(s.chunks) > 1 && olderThan(&s.chunks[0], t) {
+		s.chunks = s.chunks[1:]
+	}
+	return s.dump(dir, func(e store.Entry) error {
 		if e.Received.Before(t) {
 			return nil
 		}
 		return each(e)
-	}})
+	})
+}
+
+// olderThan reports whether all records of a chunk were received before t, as the
+// header behind it says.
+func olderThan(c *wal.Listed, t time.Time) bool {
+	return c.Err == nil && c.End.Newest != 0 && time.Unix(0, c.End.Newest).Before(t)
+}
+
+func (s *survey) dump(dir string, each func(store.Entry) error) error {
+	err := s.walk(visitor{record: func(_ wal.Record, e store.Entry) error { return each(e) }})
+	if err == nil && s.report.Damaged > 0 {
+		err = fmt.Errorf("journal: %s: %d records are damaged and left out", dir, s.report.Damaged)
+	}
+	return err
 }
 
 // Verify reads everything and calls found for all that is not as it was

@@ -168,3 +168,34 @@ func TestChunksThatAreRemovedMeanwhileAreNoDamage(t *testing.T) {
 	}
 	verifyClean(t, dir)
 }
+
+func TestADumpSinceATimePassesOverWhatIsOlder(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, "a", 200) // into several chunks
+	chunks := files(t, dir, ".chunk")
+	if len(chunks) < 3 {
+		t.Fatalf("%d chunks", len(chunks))
+	}
+	events := storetest.Events("a", 200)
+	since := func(n int) (ids []string, err error) {
+		err = journal.DumpSince(dir, events[n].Received, func(e store.Entry) error {
+			ids = append(ids, e.Event.ID)
+			return nil
+		})
+		return ids, err
+	}
+	for _, n := range []int{0, 1, 100, 199} {
+		ids, err := since(n)
+		if err != nil || len(ids) != 200-n || ids[0] != events[n].Event.ID {
+			t.Errorf("since event %d: %d events, %v", n, len(ids), err)
+		}
+	}
+	// What is older is not even read.
+	overwrite(t, chunks[0], wal.DataStart, make([]byte, 4096))
+	if ids, err := since(199); err != nil || len(ids) != 1 {
+		t.Errorf("behind damage: %d events, %v", len(ids), err)
+	}
+	if ids, err := since(0); err == nil || len(ids) == 0 {
+		t.Errorf("with damage: %d events, %v", len(ids), err)
+	}
+}
