@@ -62,6 +62,9 @@ type CallerInstances struct {
 	EnforceExpiry bool `default:"false" usage:"refuse licenses that have expired"`
 }
 
+// CallerKeys lists the keys that a caller can have.
+func CallerKeys() []Key { return callerKeys() }
+
 // callersKey is the key below which the callers stand, each an item of a list.
 const callersKey = "callers"
 

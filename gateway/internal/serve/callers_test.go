@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +87,32 @@ func TestAListOfCallersIsReadOrRefusedWithThePlace(t *testing.T) {
 				t.Errorf("it shows what it should keep: %s", text)
 			}
 		})
+	}
+}
+
+func TestTheDocumentNamesEveryKeyOfACaller(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "callers.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range serve.CallerKeys() {
+		if !strings.Contains(string(text), "`"+k.Name+"`") {
+			t.Errorf("docs/callers.md does not name %s", k.Name)
+		}
+	}
+	ran := 0
+	for _, s := range snippetsOf(t, "docs/callers.md") {
+		if s.language != "yaml" {
+			continue
+		}
+		ran++
+		c, from, err := load(s.text, nil, map[string]string{"CLI_PASSWORD_HASH": "$2a$04$" + strings.Repeat("a", 53)})
+		if problems := c.Problems(from); err != nil || len(problems) > 0 {
+			t.Errorf("the document has\n%s\nwhich is refused: %v, %v", s.text, err, problems)
+		}
+	}
+	if ran == 0 {
+		t.Error("no snippet was found")
 	}
 }
 

@@ -26,6 +26,8 @@ func load(text string, flags, env map[string]string) (serve.Config, serve.Origin
 				return []byte(text), nil
 			case "/run/secrets/token":
 				return []byte("from-a-file\n"), nil
+			case "/etc/daybook/callers.jsonl": // of the example
+				return nil, nil
 			}
 			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 		},
