@@ -149,6 +149,9 @@ postgres: ## Install PostgreSQL's programs, which tests start (Debian, root)
 .PHONY: grpcurl
 grpcurl: $(BIN)/grpcurl ## Build grpcurl: with it, tests run every snippet of docs/protocols.md
 
+.PHONY: h2spec
+h2spec: $(BIN)/h2spec ## Build h2spec: with it, a test holds the gateway's HTTP/2 against the protocol
+
 .PHONY: proto-publish
 proto-publish: $(BIN)/buf ## Note the messages as published: from now on they may not break
 	cd gateway && $(BIN)/buf build --exclude-source-info -o $(PUBLISHED)
@@ -174,6 +177,9 @@ $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 
 $(BIN)/grpcurl: tools/grpcurl/go.mod tools/grpcurl/go.sum
 	GOWORK=off CGO_ENABLED=0 go -C tools/grpcurl build -o $@ github.com/fullstorydev/grpcurl/cmd/grpcurl
+
+$(BIN)/h2spec: tools/h2spec/go.mod tools/h2spec/go.sum
+	GOWORK=off CGO_ENABLED=0 go -C tools/h2spec build -o $@ github.com/summerwind/h2spec/cmd/h2spec
 
 $(BIN)/buf: tools/proto/go.mod tools/proto/go.sum
 	GOWORK=off CGO_ENABLED=0 go -C tools/proto build -o $(BIN)/ tool

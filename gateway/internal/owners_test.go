@@ -43,6 +43,7 @@ var forTests = []string{
 	"github.com/rogpeppe/go-internal",
 	"go.opentelemetry.io/collector/pdata", // what package otlp is compared with
 	"go.uber.org/goleak",
+	"golang.org/x/net/http2",
 	"google.golang.org/protobuf",
 	"pgregory.net/rapid",
 }

@@ -112,6 +112,7 @@ type Limits struct {
 	Decompressed Size `default:"64MiB" usage:"largest request body after decompression"`
 	Event        Size `default:"1MiB" usage:"largest event"`
 	Batch        int  `default:"10000" usage:"most events in one request"`
+	Connections  int  `default:"10000" usage:"most connections to the ingest port; beyond it the one that has been idle for longest is closed"`
 	Quarantine   Size `default:"64MiB" usage:"bytes of each caller's refused events that are kept as dead letters in an hour, where they are kept"`
 }
 

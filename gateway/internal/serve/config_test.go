@@ -51,7 +51,7 @@ func TestWithoutAnyInputEveryKeyHasItsDefault(t *testing.T) {
 		"journal.keep": "7d", "journal.max_size": "10GiB", "journal.warn_at": "80%", "journal.refuse_at": "95%",
 		"journal.tamper_evidence": "",
 		"limits.memory":           "256MiB", "limits.request": "16MiB",
-		"limits.decompressed": "64MiB", "limits.event": "1MiB", "limits.batch": "10000", "limits.quarantine": "64MiB", "otlp.unnamed": "keep",
+		"limits.decompressed": "64MiB", "limits.event": "1MiB", "limits.batch": "10000", "limits.connections": "10000", "limits.quarantine": "64MiB", "otlp.unnamed": "keep",
 		"log.format": "auto", "log.level": "info", "log.events": "debug", "stop.delay": "0s", "stop.within": "8s",
 		"kill.events": "", "kill.callers": "", "kill.destinations": "", "rules_tests": "",
 	}

@@ -52,6 +52,9 @@ func (g *Gateway) listen(ctx context.Context, events *http.ServeMux, operations 
 // bind opens a port: the one of the keys below section.
 func (g *Gateway) bind(ctx context.Context, section string, at Address, files TLS, routes http.Handler) (*listener, error) {
 	l := &listener{server: NewServer(routes, g.log), tls: files.on()}
+	crowd := newCrowd(g.mostConnections(section), g.metrics.countClosed(section))
+	l.server.ConnState = crowd.note
+	g.metrics.watchConnections(section, crowd.size)
 	if files.on() {
 		own, err := g.certify(section+".tls", files)
 		if err != nil {

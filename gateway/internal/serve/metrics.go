@@ -44,6 +44,7 @@ type metrics struct {
 	syncs    prometheus.Histogram
 	groups   prometheus.Histogram
 	lookups  *prometheus.HistogramVec
+	closed   *prometheus.CounterVec
 	reloaded prometheus.Gauge
 }
 
@@ -117,7 +118,10 @@ func newMetrics(b Build) *metrics {
 	m.lookups = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "daybook_token_lookup_seconds", Help: "Time to find out about a bearer token that was not remembered, by what came of it.", Buckets: secondBuckets,
 	}, []string{"result"})
-	m.registry.MustRegister(m.lookups)
+	m.closed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "daybook_connections_closed_total", Help: "Connections closed because there were too many: the one idle for longest, or a new one where none was.",
+	}, []string{"listener", "which"})
+	m.registry.MustRegister(m.lookups, m.closed)
 	m.reloaded = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "daybook_config_reload_ok", Help: "1 when the configuration was last read without a problem, 0 when the one before is still in effect.",
 	})

@@ -15,6 +15,16 @@ const (
 	writeWithin  = readWithin + time.Minute // for reading, storing and the answer
 	idleWithin   = 2 * time.Minute
 	headerBytes  = 64 << 10
+
+	// streams is how many requests one HTTP/2 connection may have under way.
+	streams = 250
+
+	// A peer that is gone without a word is noticed by a ping it does not answer,
+	// or by bytes it does not take: a request that may last forever must not keep
+	// its connection for as long.
+	pingAfter  = 30 * time.Second
+	pingWithin = 15 * time.Second
+	takeWithin = 30 * time.Second
 )
 
 // NewServer returns the server behind both ports, not yet listening. Whatever
@@ -28,7 +38,11 @@ func NewServer(routes http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      writeWithin,
 		IdleTimeout:       idleWithin,
 		MaxHeaderBytes:    headerBytes,
-		ErrorLog:          stdlog.New(serverLog{log}, "", 0),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: streams,
+			SendPingTimeout:      pingAfter, PingTimeout: pingWithin, WriteByteTimeout: takeWithin,
+		},
+		ErrorLog: stdlog.New(serverLog{log}, "", 0),
 	}
 }
 

@@ -1,0 +1,122 @@
+package serve
+
+import (
+	"container/list"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// A crowd bounds the connections of a listener: each has a descriptor, and the
+// journal needs some too. Where there are too many, the one that has sent no
+// request for longest goes, so that whoever opens connections and sends nothing,
+// or sends it forever, keeps nobody out. It is safe for concurrent use.
+type crowd struct {
+	most   int
+	closed func(which string) // told of each connection that had to go
+
+	mu      sync.Mutex                 // guards what follows
+	waiting *list.List                 // of net.Conn: those without a request under way, the longest first
+	all     map[net.Conn]*list.Element // nil element = a request is under way
+}
+
+func newCrowd(most int, closed func(which string)) *crowd {
+	return &crowd{most: most, closed: closed, waiting: list.New(), all: map[net.Conn]*list.Element{}}
+}
+
+// operationsConnections is how many connections people and their tools have.
+const operationsConnections = 256
+
+// mostConnections is how many connections a listener takes. A quarter of the
+// descriptors is for the journal and the destinations.
+func (g *Gateway) mostConnections(section string) int {
+	if section == "operations" {
+		return operationsConnections
+	}
+	most := g.config.Limits.Connections
+	if has := descriptors(); has > 0 && uint64(most) > has/4*3 {
+		most = int(has / 4 * 3) //nolint:gosec // less than most
+		g.log.Warn("fewer connections than configured: the process may not open more files (ulimit -n)", "limits.connections", g.config.Limits.Connections, "connections", most)
+	}
+	return most
+}
+
+// note is told what each connection does (see [http.Server.ConnState]). One whose
+// headers are not complete has sent no request yet.
+func (c *crowd) note(conn net.Conn, state http.ConnState) {
+	conn = raw(conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		if len(c.all) >= c.most && !c.makeRoom() {
+			c.closed("new")
+			_ = conn.Close() // the server notices, and says that it is closed
+			return
+		}
+		c.all[conn] = c.waiting.PushBack(conn)
+	case http.StateIdle:
+		if at, known := c.all[conn]; known && at == nil {
+			c.all[conn] = c.waiting.PushBack(conn)
+		}
+	case http.StateActive:
+		if at := c.all[conn]; at != nil {
+			c.waiting.Remove(at)
+			c.all[conn] = nil
+		}
+	case http.StateHijacked, http.StateClosed:
+		c.forget(conn)
+	}
+}
+
+// makeRoom closes the connection that has been waiting for longest. The caller
+// holds c.mu.
+func (c *crowd) makeRoom() bool {
+	longest := c.waiting.Front()
+	if longest == nil {
+		return false
+	}
+	conn := longest.Value.(net.Conn)
+	c.forget(conn)
+	c.closed("idle")
+	_ = conn.Close()
+	return true
+}
+
+func (c *crowd) forget(conn net.Conn) {
+	if at := c.all[conn]; at != nil {
+		c.waiting.Remove(at)
+	}
+	delete(c.all, conn)
+}
+
+// size is how many connections there are.
+func (c *crowd) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.all)
+}
+
+// raw is the connection below TLS. Closing that one never waits for the peer.
+func raw(conn net.Conn) net.Conn {
+	if secret, ok := conn.(*tls.Conn); ok {
+		return secret.NetConn()
+	}
+	return conn
+}
+
+// countClosed returns what is told of connections that had to go.
+func (m *metrics) countClosed(listener string) func(which string) {
+	return func(which string) { m.closed.WithLabelValues(listener, which).Inc() }
+}
+
+// watchConnections shows how many connections a listener has.
+func (m *metrics) watchConnections(listener string, size func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "daybook_connections", Help: "Connections that are open.",
+		ConstLabels: prometheus.Labels{"listener": listener},
+	}, func() float64 { return float64(size()) }))
+}
