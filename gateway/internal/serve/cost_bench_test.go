@@ -37,9 +37,10 @@ const loadEnv = "DAYBOOK_TEST_LOAD"
 
 // Traffic is what the other process sends.
 type traffic struct {
-	URL, ContentType, Body string
-	HTTP2                  bool
-	Requests, InFlight     int
+	URL, ContentType   string
+	Body               []byte
+	HTTP2              bool
+	Requests, InFlight int
 }
 
 // BenchmarkServerCPULogEvent compares LogEvent in JSON, fsynced, with a Connect
@@ -50,7 +51,7 @@ func BenchmarkServerCPULogEvent(b *testing.B) {
 	gateway, nothing := benchGateway(b), noopServer(b, path)
 	for name, http2 := range map[string]bool{"http1": false, "h2c": true} {
 		b.Run(name, func(b *testing.B) {
-			l := traffic{ContentType: "application/json", Body: logEventBody, HTTP2: http2, Requests: b.N, InFlight: 64}
+			l := traffic{ContentType: "application/json", Body: []byte(logEventBody), HTTP2: http2, Requests: b.N, InFlight: 64}
 			noop, real := cpuOfBoth(b, l, nothing+path, gateway+path)
 			b.ReportMetric(real, "cpu-µs/call")
 			b.ReportMetric(noop, "noop-µs/call")
@@ -67,7 +68,7 @@ func BenchmarkServerCPUBatch100(b *testing.B) {
 	gateway, nothing := benchGateway(b), readingServer(b)
 	line := fmt.Sprintf(`{"event_name":"order-paid","event_type":"behavioral","actor_id":"user-4711","event_ts":"2026-01-31T12:00:00Z",`+
 		`"metadata":{"plan":"pro","cents":1299,"items":[1,2,3],"note":"%s"}}`, strings.Repeat("n", 512-169))
-	l := traffic{ContentType: "application/x-ndjson", Body: strings.Repeat(line+"\n", events), Requests: b.N, InFlight: 16}
+	l := traffic{ContentType: "application/x-ndjson", Body: []byte(strings.Repeat(line+"\n", events)), Requests: b.N, InFlight: 16}
 	floor, real := cpuOfBoth(b, l, nothing+path, gateway+path)
 	b.ReportMetric(float64(len(line)), "bytes/event")
 	b.ReportMetric(real/events, "cpu-µs/event")
@@ -192,8 +193,8 @@ func (l traffic) run() error {
 	var senders sync.WaitGroup
 	for range l.InFlight {
 		senders.Go(func() {
-			for left.Add(-1) >= 0 {
-				if err := l.send(client); err != nil {
+			for n := left.Add(-1); n >= 0; n = left.Add(-1) {
+				if err := l.send(client, n); err != nil {
 					errs <- err
 					return
 				}
@@ -205,8 +206,13 @@ func (l traffic) run() error {
 	return <-errs
 }
 
-func (l traffic) send(client *http.Client) error {
-	response, err := client.Post(l.URL, l.ContentType, bytes.NewReader([]byte(l.Body)))
+// numbered stands in a body for what is another text in each request, so that
+// ids made of bodies differ.
+const numbered = "@@@@@@@@@@@@@@@@@@@@"
+
+func (l traffic) send(client *http.Client, n int64) error {
+	body := bytes.ReplaceAll(l.Body, []byte(numbered), fmt.Appendf(nil, "%0*d", len(numbered), time.Now().UnixNano()+n))
+	response, err := client.Post(l.URL, l.ContentType, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
