@@ -101,10 +101,10 @@ func (d *decoder) Decode(body []byte, most int) ([]admit.Submission, *daybook.Er
 	if err != nil {
 		return nil, err
 	}
-	d.finish()
-	if d.shed != nil {
+	if !d.merge() {
 		return nil, d.shed
 	}
+	d.finish()
 	return d.events, nil
 }
 
@@ -122,7 +122,7 @@ func (d *decoder) body(body []byte, most int) *daybook.Error {
 		return whole(d.scan.Broken())
 	}
 	if k := d.scan.Kind(); k != '{' && k != 0 {
-		return refusal("batch", reasonMissingList, "the body must be an object with the array batch")
+		return refusal("", reasonNotAnObject, "the body must be an object with the array batch")
 	}
 	if err := d.batch(most); err != nil {
 		return err

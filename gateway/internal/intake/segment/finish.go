@@ -8,9 +8,8 @@ import (
 	"daybook.dev/gateway/internal/admit"
 )
 
-// finish makes the submissions of the messages, with what the batch says for all.
+// finish makes the submissions of the messages.
 func (d *decoder) finish() {
-	d.merge()
 	all := string(d.texts)
 	metadata := d.out
 	if d.common.context != nil || d.common.integrations != nil {
@@ -48,10 +47,10 @@ func (d *decoder) correct(s *admit.Submission, m *message) {
 
 // merge writes the metadata once more, where the batch has a context or
 // integrations for all: a message without gets them as they are, one with its own
-// those of their members that it lacks.
-func (d *decoder) merge() {
+// those of their members that it lacks. False means that there is no memory.
+func (d *decoder) merge() bool {
 	if d.common.context == nil && d.common.integrations == nil {
-		return
+		return true
 	}
 	size := 0
 	for i := range d.messages {
@@ -60,7 +59,7 @@ func (d *decoder) merge() {
 		size += m.metadata.end - m.metadata.start + len(d.common.context) + len(d.common.integrations) + around
 	}
 	if !d.charge(size) {
-		return
+		return false
 	}
 	if cap(d.merged) < size {
 		d.merged = make([]byte, 0, size)
@@ -71,6 +70,7 @@ func (d *decoder) merge() {
 			d.mergeInto(m)
 		}
 	}
+	return true
 }
 
 func (d *decoder) mergeInto(m *message) {
