@@ -62,7 +62,7 @@ const protocolOfPages = "browser"
 func (c *CORS) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Add("Vary", "Origin")
+		header["Vary"] = varyOrigin
 		origins, sent := r.Header["Origin"]
 		if !sent {
 			next.ServeHTTP(w, r)
@@ -82,6 +82,8 @@ func (c *CORS) Guard(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+var varyOrigin = []string{"Origin"}
 
 // allows reports whether pages of that origin may send.
 func (c *CORS) allows(origin string) bool {

@@ -72,7 +72,7 @@ var sends = map[string]string{
 
 // sendAll sends an event in every way and returns in which the page was told
 // that it worked.
-func sendAll(t *testing.T, ctx context.Context, g gateway) map[string]bool {
+func sendAll(ctx context.Context, t *testing.T, g gateway) map[string]bool {
 	t.Helper()
 	told := map[string]bool{}
 	for name, send := range sends {
@@ -98,8 +98,8 @@ func TestAPageSendsByFetchAndBeacon(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := browser(t, c.host)
-			g := start(t, c.configuration(origin(t, ctx)))
-			for way, ok := range sendAll(t, ctx, g) {
+			g := start(t, c.configuration(origin(ctx, t)))
+			for way, ok := range sendAll(ctx, t, g) {
 				if !ok {
 					t.Errorf("%s: the page was not told that it worked", way)
 				}
@@ -112,7 +112,7 @@ func TestAPageSendsByFetchAndBeacon(t *testing.T) {
 func TestAForeignPageSendsNothing(t *testing.T) {
 	ctx := browser(t, foreign)
 	g := start(t, "")
-	for way, ok := range sendAll(t, ctx, g) {
+	for way, ok := range sendAll(ctx, t, g) {
 		if ok && !strings.HasPrefix(way, "beacon") { // a beacon's page is never told
 			t.Errorf("%s: the page was told that it worked", way)
 		}
@@ -125,7 +125,7 @@ func TestAForeignPageSendsNothing(t *testing.T) {
 }
 
 // origin is that of the page which is open.
-func origin(t *testing.T, ctx context.Context) string {
+func origin(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	origin, err := chromedp.Run(ctx, chromedp.Evaluate[string]("location.origin"))
 	if err != nil {

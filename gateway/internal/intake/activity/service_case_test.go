@@ -43,11 +43,8 @@ func routed(s *activity.Service) http.Handler {
 	return intake.Identified(routes)
 }
 
-func post(s *activity.Service, path, body string, headers ...string) *httptest.ResponseRecorder {
+func post(s *activity.Service, path, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
-	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
 	w := httptest.NewRecorder()
 	routed(s).ServeHTTP(w, r)
 	return w

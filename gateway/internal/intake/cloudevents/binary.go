@@ -18,7 +18,7 @@ const headerPrefix = "Ce-"
 
 // binary reads the event whose attributes are headers and whose data is body.
 func (d *decoder) binary(body []byte) *event {
-	e := new(event)
+	e := &event{mark: len(d.out)}
 	for _, header := range slices.Sorted(maps.Keys(d.header)) {
 		if name, ok := strings.CutPrefix(header, headerPrefix); ok {
 			d.headerAttribute(e, strings.ToLower(name), d.header[header])
@@ -65,6 +65,7 @@ func (d *decoder) binaryData(e *event, media string, body []byte) {
 	case !problem.Is():
 		e.data = p
 	case media == "":
+		d.out = d.out[:e.mark]
 		e.data = bytesOf(media, body)
 	default:
 		e.refuse("data", problem.Reason, fmt.Sprintf("byte %d of the data: %s", problem.Offset, problem.What))
@@ -117,11 +118,8 @@ func hexDigit(c byte) int {
 }
 
 func textAttribute(name, text string) attribute {
-	quoted, err := jsontext.AppendQuote(nil, text)
-	if err != nil { // not UTF-8: of a Content-Type, which nobody needs as it was
-		text = strings.ToValidUTF8(text, "\uFFFD")
-	}
-	return attribute{name: name, json: quoted, text: text, isText: true}
+	quoted, _ := jsontext.AppendQuote(nil, text) // of a Content-Type, what is not UTF-8 is replaced
+	return attribute{name: name, json: quoted}
 }
 
 // isText reports whether data of that media type is meant to be read.

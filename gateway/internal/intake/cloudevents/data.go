@@ -12,13 +12,12 @@ import (
 
 // A payload is the data of an event. The zero value is none.
 type payload struct {
-	// members are those of a JSON object, each with its comma but for the first,
-	// without what only the gateway writes.
-	members []byte
-	object  bool
+	// object says that it is a JSON object. Its members are at the end of the
+	// decoder's out then, behind the bracket that opens it.
+	object bool
 
-	// kept says that an attribute of the name _cloudEvent is among the members:
-	// the event was a CloudEvent before this one.
+	// kept says that a member called _cloudEvent is among them: the event was a
+	// CloudEvent before this one.
 	kept bool
 
 	// other is data that is no object, as JSON has it in structured mode: the
@@ -33,7 +32,7 @@ func (d *decoder) value(s *strictjson.Scanner) payload {
 	case '{':
 		return d.object(s)
 	case 'n': // no data, as for attributes
-		d.scratch = s.AppendValue(d.scratch[:0], 0)
+		d.skip(s)
 		return payload{}
 	default:
 		return payload{other: s.AppendValue(nil, eventjson.MaxDepth-2)}
@@ -42,6 +41,8 @@ func (d *decoder) value(s *strictjson.Scanner) payload {
 
 func (d *decoder) object(s *strictjson.Scanner) payload {
 	p := payload{object: true}
+	mark := len(d.out)
+	d.out = append(d.out, '{')
 	s.EnterObject()
 	for {
 		name, more := s.Member()
@@ -50,17 +51,17 @@ func (d *decoder) object(s *strictjson.Scanner) payload {
 		}
 		switch string(name) {
 		case reservedName:
-			d.scratch = s.AppendValue(d.scratch[:0], eventjson.MaxDepth-1)
+			d.skip(s)
 			continue
 		case memberName:
 			p.kept = true
 		}
-		if len(p.members) > 0 {
-			p.members = append(p.members, ',')
+		if len(d.out) > mark+1 {
+			d.out = append(d.out, ',')
 		}
-		p.members = append(p.members, s.QuotedName()...)
-		p.members = append(p.members, ':')
-		p.members = s.AppendValue(p.members, eventjson.MaxDepth-1)
+		d.out = append(d.out, s.QuotedName()...)
+		d.out = append(d.out, ':')
+		d.out = s.AppendValue(d.out, eventjson.MaxDepth-1)
 	}
 }
 
@@ -82,11 +83,11 @@ func (d *decoder) decodeBase64(e *event) {
 		e.refuse("data_base64", reasonTwoPayloads, "data and data_base64 are the same thing; send one of them")
 		return
 	}
-	if !a.isText {
+	if !a.isText() {
 		e.refuse("data_base64", reasonWrongType, "data_base64 must be a string")
 		return
 	}
-	bytes, err := base64.StdEncoding.Strict().DecodeString(a.text)
+	bytes, err := base64.StdEncoding.Strict().DecodeString(a.text())
 	if err != nil {
 		e.refuse("data_base64", reasonInvalidBase64, "data_base64 is not base64 (RFC 4648, section 4)")
 		return
@@ -95,6 +96,8 @@ func (d *decoder) decodeBase64(e *event) {
 	if isJSON(mediaType(e.textOf("datacontenttype"))) {
 		if p, problem := d.json(bytes); !problem.Is() {
 			e.data = p
+		} else {
+			d.out = d.out[:e.mark]
 		}
 	}
 }

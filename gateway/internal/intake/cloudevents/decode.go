@@ -14,10 +14,10 @@ type decoder struct {
 	mode   mode
 	header http.Header
 
-	scan    strictjson.Scanner // of the body
-	inner   strictjson.Scanner // of data that is JSON inside something else
-	scratch []byte             // what is read and left out
-	events  []admit.Submission
+	scan   strictjson.Scanner // of the body
+	inner  strictjson.Scanner // of data that is JSON inside something else
+	out    []byte             // the metadata of all events, one object after the other
+	events []admit.Submission
 
 	pay  func(bytes int64) *daybook.Error
 	shed *daybook.Error // there was no memory
@@ -52,6 +52,7 @@ func (d *decoder) charge(bytes int) bool {
 }
 
 func (d *decoder) decode(body []byte, most int) *daybook.Error {
+	d.out = make([]byte, 0, len(body)) // which nearly all metadata fits into
 	if d.mode == binary {
 		d.add(d.binary(body))
 		return nil
@@ -77,9 +78,13 @@ func (d *decoder) decode(body []byte, most int) *daybook.Error {
 	return eventjson.Whole(d.scan.Broken())
 }
 
-// add makes a submission of what was read.
+// add makes a submission of what was read. After a text that is no JSON there is
+// nothing to make: the body is refused.
 func (d *decoder) add(e *event) {
-	s := e.submission()
+	if d.scan.Broken().Is() {
+		return
+	}
+	s := d.submission(e)
 	if p := d.scan.Flaw(); p.Is() { // before anything else is said of the event
 		s.Err = eventjson.Flawed(p)
 	}
@@ -88,9 +93,9 @@ func (d *decoder) add(e *event) {
 
 // structured reads one event in JSON.
 func (d *decoder) structured() *event {
-	e := new(event)
+	e := &event{mark: len(d.out)}
 	if d.scan.Kind() != '{' {
-		d.skip()
+		d.skip(&d.scan)
 		e.refuse("", reasonNotAnObject, "an event must be a JSON object")
 		return e
 	}
@@ -117,13 +122,10 @@ func (d *decoder) structured() *event {
 
 // attribute reads the value of the member called name.
 func (d *decoder) attribute(name []byte) attribute {
-	a := attribute{name: string(name), isText: d.scan.Kind() == '"'}
-	a.json = d.scan.AppendValue(nil, eventjson.MaxDepth-2)
-	if a.isText && !d.scan.Broken().Is() && !d.scan.Flaw().Is() {
-		a.text = string(strictjson.AppendText(nil, a.json))
-	}
-	return a
+	return attribute{name: string(name), json: d.scan.AppendValue(nil, eventjson.MaxDepth-2)}
 }
 
-// skip reads a value and leaves it out.
-func (d *decoder) skip() { d.scratch = d.scan.AppendValue(d.scratch[:0], eventjson.MaxDepth-1) }
+// skip reads the value that is next in s and leaves it out.
+func (d *decoder) skip(s *strictjson.Scanner) {
+	d.out = s.AppendValue(d.out, eventjson.MaxDepth-1)[:len(d.out)]
+}

@@ -12,6 +12,7 @@ import (
 	"daybook.dev"
 	"daybook.dev/gateway/internal/admit"
 	"daybook.dev/gateway/internal/intake"
+	"daybook.dev/gateway/internal/intake/strictjson"
 )
 
 // longest is how many bytes an actor, and what an id is unique within, may have.
@@ -19,20 +20,29 @@ const longest = 256
 
 // An attribute is one of an event's context attributes.
 type attribute struct {
-	name   string
-	json   []byte // as written in structured mode
-	text   string // decoded, where it is text
-	isText bool
+	name string
+	json []byte // as written in structured mode
+}
+
+func (a *attribute) isText() bool { return len(a.json) > 0 && a.json[0] == '"' }
+
+// text is the attribute's value where that is text.
+func (a *attribute) text() string {
+	if !a.isText() {
+		return ""
+	}
+	return string(strictjson.AppendText(nil, a.json))
 }
 
 // absent reports whether nothing is said: null and no text are as good as no
 // attribute (JSON format, section 2.2; attributes of text are never empty).
 func (a *attribute) absent() bool {
-	return a.json == nil || string(a.json) == "null" || a.isText && a.text == ""
+	return a.json == nil || string(a.json) == "null" || string(a.json) == `""`
 }
 
 // An event is one CloudEvent as it was read.
 type event struct {
+	mark       int // where its metadata begins in the decoder's out
 	attributes []attribute
 	data       payload
 	base64     attribute
@@ -58,7 +68,7 @@ func (e *event) find(name string) *attribute {
 // textOf returns the text of an attribute, "" where it has none.
 func (e *event) textOf(name string) string {
 	if a := e.find(name); a != nil {
-		return a.text
+		return a.text()
 	}
 	return ""
 }
@@ -70,16 +80,16 @@ func (e *event) take(name string) string {
 	if a == nil {
 		return ""
 	}
-	if !a.isText {
+	if !a.isText() {
 		e.refuse(name, reasonWrongType, name+" must be a string")
 	}
-	text := a.text
+	text := a.text()
 	a.json = nil
 	return text
 }
 
 // submission makes a Daybook event of what was read.
-func (e *event) submission() admit.Submission {
+func (d *decoder) submission(e *event) admit.Submission {
 	version := e.take("specversion")
 	s := admit.Submission{Event: daybook.Event{
 		ID: e.take("id"), Name: e.take("type"), Actor: e.actor(),
@@ -89,7 +99,7 @@ func (e *event) submission() admit.Submission {
 	e.time(&s)
 	e.require(version, &s.Event)
 	if e.err == nil {
-		s.Event.Metadata = e.metadata()
+		s.Event.Metadata = d.metadata(e)
 	}
 	s.Err = e.err
 	return s
@@ -105,7 +115,7 @@ func (e *event) require(version string, made *daybook.Event) {
 		e.refuse("id", reasonMissingID, "id is missing or empty")
 	case source == nil:
 		e.refuse("source", reasonMissingSource, "source is missing or empty")
-	case !source.isText:
+	case !source.isText():
 		e.refuse("source", reasonWrongType, "source must be a string")
 	case strings.TrimSpace(made.Name) == "":
 		e.refuse("type", reasonBlankName, "type is required and must not be blank")
@@ -134,7 +144,7 @@ func (e *event) actor() string {
 // extension takes an extension that Daybook publishes events with. One that is no
 // text is somebody else's.
 func (e *event) extension(name string) string {
-	if a := e.find(name); a == nil || !a.isText {
+	if a := e.find(name); a == nil || !a.isText() {
 		return ""
 	}
 	return e.take(name)
@@ -166,25 +176,33 @@ func (e *event) time(s *admit.Submission) {
 }
 
 // metadata is the data, and beside it what the event has no place for.
-func (e *event) metadata() []byte {
-	out := append([]byte{'{'}, e.data.members...)
-	if e.data.kept {
-		return append(out, '}') // the members of the CloudEvent that it was at first
+func (d *decoder) metadata(e *event) []byte {
+	out := d.out
+	if !e.data.object {
+		out = append(out, '{')
 	}
-	if len(e.data.members) > 0 {
-		out = append(out, ',')
-	}
-	out = append(out, `"`+memberName+`":{`...)
-	mark := len(out)
-	for _, a := range e.rest() {
-		if len(out) > mark {
+	if !e.data.kept { // else the attributes of the CloudEvent that it was at first stay
+		if len(out) > e.mark+1 {
 			out = append(out, ',')
 		}
-		out, _ = jsontext.AppendQuote(out, a.name) // names are valid UTF-8, or the event is refused
-		out = append(out, ':')
-		out = append(out, a.json...)
+		out = append(out, `"`+memberName+`":`...)
+		out = appendAttributes(out, e.rest())
 	}
-	return append(out, '}', '}')
+	d.out = append(out, '}')
+	return d.out[e.mark:len(d.out):len(d.out)]
+}
+
+func appendAttributes(dst []byte, attributes []attribute) []byte {
+	dst = append(dst, '{')
+	for i, a := range attributes {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst, _ = jsontext.AppendQuote(dst, a.name) // names are valid UTF-8, or the event is refused
+		dst = append(dst, ':')
+		dst = append(dst, a.json...)
+	}
+	return append(dst, '}')
 }
 
 // rest lists what the event has no place for, in the order of names, so that the
