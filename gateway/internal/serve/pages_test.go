@@ -11,11 +11,11 @@ import (
 // aBody is an event for each protocol that a page can send without asking
 // anybody first.
 var aBody = map[string]string{
-	"/v1/events":               `{"event_name":"a"}`,
-	"/events/prod":             `{"event_id":"1","event_time":"2026-01-31T12:00:00Z","event_type":"log","event_name":"a"}`,
-	"/local/track":             `{"event_id":"2","event_time":"2026-01-31T12:00:00Z","event_type":"log","event_name":"a"}`,
-	"/v1/telemetry/events":     `{"events":[{"event_id":"3","event_time":"2026-01-31T12:00:00Z","event_type":"log","event_name":"a"}]}`,
-	"/api/event_logging/batch": `{"events":[{"event_type":"a","event_data":{"event_name":"a"}}]}`,
+	"/v1/events":                              `{"event_name":"a"}`,
+	"/events/prod":                            `{"event_id":"1","event_time":"2026-01-31T12:00:00Z","event_type":"log","event_name":"a"}`,
+	"/local/track":                            `{"event_id":"2","event_time":"2026-01-31T12:00:00Z","event_type":"log","event_name":"a"}`,
+	"/v1/telemetry/events":                    `{"events":[{"event_id":"3","event_time":"2026-01-31T12:00:00Z","event_type":"log","event_name":"a"}]}`,
+	"/api/event_logging/batch":                `{"events":[{"event_type":"a","event_data":{"event_name":"a"}}]}`,
 	"/events.v1.EventLoggingService/LogEvent": `{"event_name":"a"}`,
 	"/grpc.health.v1.Health/Check":            `{}`,
 }
