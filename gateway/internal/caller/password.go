@@ -1,6 +1,7 @@
 package caller
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -11,11 +12,14 @@ import (
 
 // What looking at passwords may cost. Who tries passwords gets a tenth of a
 // processor for each user he tries them at, and no more hashes at once than a
-// quarter of the machine.
+// quarter of the machine. A few may wait for their turn: after a restart all
+// clients come at once, with passwords that are right.
 const (
 	wrongPerSecond  = 100 * time.Millisecond // of processor time, for each user
 	wrongAtOnce     = time.Second
 	rememberedPairs = 1024
+	maxWaiting      = 64
+	turnWithin      = 2 * time.Second
 )
 
 // A vault verifies passwords that people chose. Their hashes are slow on purpose,
@@ -25,6 +29,7 @@ type vault struct {
 	now   func() time.Time
 	key   [32]byte      // of this process: what is remembered says nothing about a password
 	slots chan struct{} // one for each hash under way
+	queue chan struct{} // one for each that waits for a slot, or has it
 
 	mu           sync.Mutex // guards what is below
 	right, wrong memory
@@ -32,7 +37,10 @@ type vault struct {
 }
 
 func newVault(now func() time.Time) *vault {
-	v := &vault{now: now, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/4)), spent: map[string]*bucket{}}
+	v := &vault{
+		now: now, spent: map[string]*bucket{},
+		slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/4)), queue: make(chan struct{}, maxWaiting),
+	}
 	_, _ = rand.Read(v.key[:]) // never fails
 	return v
 }
@@ -40,25 +48,44 @@ func newVault(now func() time.Time) *vault {
 // opens reports whether the password is the one of the hash. User is who is tried,
 // one of the configured ones; what it costs is charged to it. A wait means that
 // nobody has looked, and when somebody may.
-func (v *vault) opens(user string, hash slowHash, password string) (right bool, wait time.Duration) {
+func (v *vault) opens(ctx context.Context, user string, hash slowHash, password string) (right bool, wait time.Duration) {
 	tag := v.tag(hash, password)
-	if right, known := v.remembered(tag); known {
-		return right, 0
+	if right, known, wait := v.glance(tag, user); known || wait > 0 {
+		return right, wait
 	}
-	if wait := v.owes(user); wait > 0 {
-		return false, wait
-	}
-	select {
-	case v.slots <- struct{}{}:
-	default: // whoever waited would hold a connection for as long as the flood lasts
+	leave := v.turn(ctx)
+	if leave == nil {
 		return false, time.Second
+	}
+	defer leave()
+	// Somebody before may have found out.
+	if right, known, wait := v.glance(tag, user); known || wait > 0 {
+		return right, wait
 	}
 	begin := v.now()
 	right = hash.opens(password)
-	took := v.now().Sub(begin)
-	<-v.slots
-	v.remember(tag, right, user, took)
+	v.remember(tag, right, user, v.now().Sub(begin))
 	return right, 0
+}
+
+// turn waits for a slot, which is to be left. Nil means that there is none, and
+// that too many wait for one.
+func (v *vault) turn(ctx context.Context) (leave func()) {
+	select {
+	case v.queue <- struct{}{}:
+	default:
+		return nil
+	}
+	patience := time.NewTimer(turnWithin)
+	defer patience.Stop()
+	select {
+	case v.slots <- struct{}{}:
+		return func() { <-v.slots; <-v.queue }
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	<-v.queue
+	return nil
 }
 
 // tag names a hash and a password without saying anything about them.
@@ -70,23 +97,21 @@ func (v *vault) tag(hash slowHash, password string) Hash {
 	return Hash(mac.Sum(nil))
 }
 
-func (v *vault) remembered(tag Hash) (right, known bool) {
+// glance says what is known about a password without looking at it, and how long
+// until a user's next unknown one may be looked at.
+func (v *vault) glance(tag Hash, user string) (right, known bool, wait time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.right.has(tag) {
-		return true, true
+		return true, true, 0
 	}
-	return false, v.wrong.has(tag)
-}
-
-// owes is how long until a user's next unknown password is looked at.
-func (v *vault) owes(user string) time.Duration {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	if v.wrong.has(tag) {
+		return false, true, 0
+	}
 	if b := v.spent[user]; b != nil {
-		return b.wait(v.now())
+		return false, false, b.wait(v.now())
 	}
-	return 0
+	return false, false, 0
 }
 
 // remember keeps an answer. What was right is free: there is one such password

@@ -158,7 +158,7 @@ func (r *Registry) identify(request *http.Request) (*account, *daybook.Error) {
 // prove says whose an Authorization header is.
 func (r *Registry) prove(ctx context.Context, b *book, shown proof) (*account, *daybook.Error) {
 	if shown.kind == basicProof {
-		return r.proveBasic(b, shown)
+		return r.proveBasic(ctx, b, shown)
 	}
 	if known := b.byKey(shown.token); known != nil {
 		return known, nil
@@ -186,7 +186,7 @@ func coded(err error) *daybook.Error {
 // proveBasic knows three uses of a user and a password: those of a row; a key as
 // the user, without a password, as Segment's SDKs send it; and a caller's name
 // with its key.
-func (r *Registry) proveBasic(b *book, shown proof) (*account, *daybook.Error) {
+func (r *Registry) proveBasic(ctx context.Context, b *book, shown proof) (*account, *daybook.Error) {
 	if shown.password == "" {
 		if known := b.byKey(shown.user); known != nil {
 			return known, nil
@@ -207,7 +207,7 @@ func (r *Registry) proveBasic(b *book, shown proof) (*account, *daybook.Error) {
 		}
 		return a, nil
 	}
-	right, wait := r.vault.opens(a.user, a.slow, shown.password)
+	right, wait := r.vault.opens(ctx, a.user, a.slow, shown.password)
 	switch {
 	case wait > 0:
 		return nil, tooManyAttempts(wait)

@@ -18,8 +18,9 @@ type audit struct {
 	metrics *metrics
 	now     func() time.Time
 
-	mu    sync.Mutex // guards kinds
+	mu    sync.Mutex // guards the next two
 	kinds map[auditKind]*auditLine
+	swept time.Time // when room was made
 }
 
 // A refusal's kind: those of one kind share a line.
@@ -48,11 +49,11 @@ func newAudit(log *slog.Logger, m *metrics) *audit {
 // refused is told of every refusal.
 func (a *audit) refused(f caller.Refusal) {
 	a.metrics.countAuthRefusal(f)
-	times, due := a.due(auditKind{f.Protocol, f.Err.Reason, f.Caller, f.Remote})
+	kind, times, due := a.due(auditKind{f.Protocol, f.Err.Reason, f.Caller, f.Remote})
 	if !due {
 		return
 	}
-	attrs := []any{"protocol", f.Protocol, "reason", f.Err.Reason, "remote", f.Remote, "times", times}
+	attrs := []any{"protocol", f.Protocol, "reason", f.Err.Reason, "remote", kind.remote, "times", times}
 	if f.Caller != "" {
 		attrs = append(attrs, "caller", f.Caller)
 	}
@@ -70,40 +71,43 @@ func (a *audit) refusedOperator(r *http.Request, reason string) {
 }
 
 // due returns how many of a kind there were since its last line, this one
-// included, and whether it is time for one.
-func (a *audit) due(kind auditKind) (times int, due bool) {
+// included, and whether it is time for one. The kind is the one that it is counted
+// as.
+func (a *audit) due(kind auditKind) (as auditKind, times int, due bool) {
 	now := a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.kinds[kind] == nil && !a.room(now) {
+		kind.remote = elsewhere // at most one for each protocol, reason and caller
+	}
 	line := a.kinds[kind]
 	if line == nil {
-		line = a.add(kind, now)
+		line = &auditLine{at: now.Add(-auditEvery)}
+		a.kinds[kind] = line
 	}
 	line.since++
 	if now.Sub(line.at) < auditEvery {
-		return 0, false
+		return kind, 0, false
 	}
 	times, line.since, line.at = line.since, 0, now
-	return times, true
+	return kind, times, true
 }
 
-// add makes room for another kind: those that nobody wrote about lately go first.
-// The caller holds a.mu.
-func (a *audit) add(kind auditKind, now time.Time) *auditLine {
-	if len(a.kinds) >= maxKinds {
-		for k, line := range a.kinds {
-			if now.Sub(line.at) >= auditEvery && line.since == 0 {
-				delete(a.kinds, k)
-			}
+// room reports whether another kind can be told apart. Those that were not seen
+// lately go, but only once a minute: a flood must not make us look at all of them
+// each time. The caller holds a.mu.
+func (a *audit) room(now time.Time) bool {
+	if len(a.kinds) < maxKinds {
+		return true
+	}
+	if now.Sub(a.swept) < auditEvery {
+		return false
+	}
+	a.swept = now
+	for kind, line := range a.kinds {
+		if now.Sub(line.at) >= auditEvery { // the counter has what no line has said yet
+			delete(a.kinds, kind)
 		}
 	}
-	if len(a.kinds) >= maxKinds {
-		kind.remote = elsewhere // at most one for each protocol, reason and caller
-		if line := a.kinds[kind]; line != nil {
-			return line
-		}
-	}
-	line := &auditLine{at: now.Add(-auditEvery)}
-	a.kinds[kind] = line
-	return line
+	return len(a.kinds) < maxKinds
 }
