@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"daybook.dev/gateway/internal/caller/license/licensetest"
 	"daybook.dev/gateway/internal/serve"
 )
 
@@ -100,13 +101,16 @@ func TestTheDocumentNamesEveryKeyOfACaller(t *testing.T) {
 			t.Errorf("docs/callers.md does not name %s", k.Name)
 		}
 	}
+	env := map[string]string{
+		"CLI_PASSWORD_HASH": "$2a$04$" + strings.Repeat("a", 53), "INTROSPECTION_SECRET": "s", "VENDOR_KEY": strings.TrimSpace(licensetest.New(t).PublicKey()),
+	}
 	ran := 0
 	for _, s := range snippetsOf(t, "docs/callers.md") {
 		if s.language != "yaml" {
 			continue
 		}
 		ran++
-		c, from, err := load(s.text, nil, map[string]string{"CLI_PASSWORD_HASH": "$2a$04$" + strings.Repeat("a", 53)})
+		c, from, err := load(s.text, nil, env)
 		if problems := c.Problems(from); err != nil || len(problems) > 0 {
 			t.Errorf("the document has\n%s\nwhich is refused: %v, %v", s.text, err, problems)
 		}
