@@ -25,11 +25,11 @@ func (a *app) dryRun(c serve.Config, from serve.Origins, against string, top int
 		return damage
 	}
 	names := run.Names[:min(top, len(run.Names))]
-	print := printDryRun
+	show := printDryRun
 	if a.json() {
-		print = printDryRunJSON
+		show = printDryRunJSON
 	}
-	return errors.Join(print(a.stdout, run, names), damage)
+	return errors.Join(show(a.stdout, run, names), damage)
 }
 
 // startWord means the oldest event that is kept.

@@ -16,7 +16,7 @@ import (
 	"daybook.dev/gateway/internal/members"
 )
 
-// How a field is redacted.
+// With is how a field is redacted.
 type With string
 
 // The ways.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -35,7 +36,9 @@ func redactor(t testing.TB, fields ...admit.Redaction) *admit.Redactor {
 }
 
 func removed(field string) admit.Redaction { return admit.Redaction{Field: field, With: admit.Remove} }
-func masked(field string) admit.Redaction  { return admit.Redaction{Field: field, With: admit.Mask} }
+
+func masked(field string) admit.Redaction { return admit.Redaction{Field: field, With: admit.Mask} }
+
 func hash(field string) admit.Redaction {
 	return admit.Redaction{Field: field, With: admit.Hash, Key: []byte(hashKey)}
 }
@@ -128,7 +131,7 @@ func TestWhatCannotBeMeantIsRefusedWithTheKeyAtFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := admit.NewRedactor(c.redactions)
-			e, ok := err.(*daybook.Error)
+			e, ok := errors.AsType[*daybook.Error](err)
 			if r != nil || !ok || e.Code != daybook.Invalid || e.Field != c.field || e.Message == "" {
 				t.Errorf("got %v, %+v", r, err)
 			}

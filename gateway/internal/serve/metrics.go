@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"daybook.dev"
@@ -24,116 +25,34 @@ import (
 // configured, protocols, statuses and reasons are ours. Never an event's name.
 type metrics struct {
 	registry *prometheus.Registry
-
-	events   *prometheus.CounterVec
-	requests *prometheus.HistogramVec
-	shed     *prometheus.CounterVec
-	refused  *prometheus.CounterVec
-	unproved *prometheus.CounterVec
-	overrun  *prometheus.CounterVec
-	dropped  *prometheus.CounterVec
-	skewed   *prometheus.CounterVec
-	cut      *prometheus.CounterVec
-	aside    *prometheus.CounterVec
-	attempts *prometheus.CounterVec
-	writes   *prometheus.HistogramVec
-	unclear  *prometheus.CounterVec
-	decided  *prometheus.CounterVec
-	failures *prometheus.CounterVec
-	appends  prometheus.Histogram
-	syncs    prometheus.Histogram
-	groups   prometheus.Histogram
-	lookups  *prometheus.HistogramVec
-	closed   *prometheus.CounterVec
 	reloaded prometheus.Gauge
+
+	requestMetrics
+	eventMetrics
+	destinationMetrics
+	storeMetrics
 }
 
-// Bucket limits: from a disk with a cache that survives power loss (0.1 ms) to
-// one that hangs.
-var (
-	secondBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
-	groupBuckets  = prometheus.ExponentialBuckets(1, 4, 9) // 1 … 65,536 events
-)
-
 func newMetrics(b Build) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_events_total", Help: "Events received, by what became of them.",
-		}, []string{"caller", "protocol", "status", "reason"}),
-		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "daybook_request_seconds", Help: "Time from the first byte of a request to its answer.", Buckets: secondBuckets,
-		}, []string{"protocol"}),
-		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_requests_shed_total", Help: "Requests turned away because there was too much to do.",
-		}, []string{"reason"}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_requests_refused_total", Help: "Requests refused as a whole, before any of their events was looked at by itself.",
-		}, []string{"protocol", "reason"}),
-		unproved: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_auth_refusals_total", Help: "Requests turned away for their credentials, or for what their caller may not do.",
-		}, []string{"protocol", "reason"}),
-		overrun: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_quota_refusals_total", Help: "Requests turned away before their body was read, as their caller's quota was used up.",
-		}, []string{"caller", "protocol"}),
-		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_client_dropped_total", Help: "Events that clients say they dropped before sending them.",
-		}, []string{"caller", "reason"}),
-		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_destination_attempts_total", Help: "Writes to a destination, by what came of them.",
-		}, []string{"destination", "class"}),
-		writes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "daybook_destination_write_seconds", Help: "Time of one write to a destination.", Buckets: secondBuckets,
-		}, []string{"destination"}),
-		skewed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_event_time_skewed_total",
-			Help: "Events stored whose time is more than 24 hours after they were received, or 30 days before.",
-		}, []string{"caller", "direction"}),
-		aside: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_events_set_aside_total",
-			Help: "Refused events that were to be kept as dead letters: kept, or lost for limits.quarantine or another copy of the id.",
-		}, []string{"caller", "result"}),
-		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_events_truncated_total", Help: "Events stored with a note instead of metadata that was too large.",
-		}, []string{"caller", "protocol"}),
-		unclear: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_destination_where_failures_total", Help: "Events about which where could not be decided; they count as no match.",
-		}, []string{"destination", "reason"}),
-		decided: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_rule_events_total", Help: "Events that a rule matched, by what it made of them: kept, or the reason.",
-		}, []string{"rule", "result"}),
-		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_rule_failures_total", Help: "Events about which a rule's match could not be decided; they count as no match.",
-		}, []string{"rule", "reason"}),
-		appends: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "daybook_store_append_seconds", Help: "Time of an append, waiting and sync included.", Buckets: secondBuckets,
-		}),
-		syncs: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "daybook_store_sync_seconds", Help: "Time of one sync of the disk.", Buckets: secondBuckets,
-		}),
-		groups: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "daybook_store_group_events", Help: "Events that shared one sync.", Buckets: groupBuckets,
-		}),
-	}
-	m.lookups = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "daybook_token_lookup_seconds", Help: "Time to find out about a bearer token that was not remembered, by what came of it.", Buckets: secondBuckets,
-	}, []string{"result"})
-	m.closed = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "daybook_connections_closed_total", Help: "Connections closed because there were too many: the one idle for longest, or a new one where none was.",
-	}, []string{"listener", "which"})
-	m.registry.MustRegister(m.lookups, m.closed)
-	m.reloaded = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "daybook_config_reload_ok", Help: "1 when the configuration was last read without a problem, 0 when the one before is still in effect.",
-	})
-	m.reloaded.Set(1)
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	on := promauto.With(registry)
+	on.NewGauge(prometheus.GaugeOpts{
 		Name: "daybook_build_info", Help: "Always 1; the labels say what is running.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go},
-	})
-	build.Set(1)
-	m.registry.MustRegister(m.events, m.requests, m.shed, m.refused, m.unproved, m.overrun, m.dropped, m.skewed, m.cut, m.aside, m.attempts, m.writes, m.unclear,
-		m.decided, m.failures, m.appends, m.syncs, m.groups, m.reloaded, build,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}).Set(1)
+	m := &metrics{
+		registry: registry,
+		reloaded: on.NewGauge(prometheus.GaugeOpts{
+			Name: "daybook_config_reload_ok", Help: "1 when the configuration was last read without a problem, 0 when the one before is still in effect.",
+		}),
+
+		requestMetrics:     newRequestMetrics(on),
+		eventMetrics:       newEventMetrics(on),
+		destinationMetrics: newDestinationMetrics(on),
+		storeMetrics:       newStoreMetrics(on),
+	}
+	m.reloaded.Set(1)
 	return m
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,10 +109,8 @@ func (t *ruleTest) check() error {
 	if t.Name == "" {
 		return fmt.Errorf("name is missing")
 	}
-	for _, word := range expectable {
-		if t.Expect.Status == word {
-			return nil
-		}
+	if slices.Contains(expectable, t.Expect.Status) {
+		return nil
 	}
 	return fmt.Errorf("%s: expect.status is %q, and must be one of: %s", t.Name, t.Expect.Status, strings.Join(expectable, ", "))
 }
