@@ -34,6 +34,10 @@ type Submission struct {
 	// a note, for metrics.
 	Truncated bool
 
+	// MaxBytes is how many bytes this event may have, where its protocol's events
+	// may have more than others. Zero means the Admitter's limit.
+	MaxBytes int
+
 	// Envelope is written into the metadata of the stored event. Nil means
 	// that the protocol has none.
 	Envelope *Envelope
@@ -87,7 +91,7 @@ func (a *Admitter) Admit(s Submission, from Origin, r *store.Record) Verdict {
 	rules := a.Rules.Load()
 	err := s.Err
 	if err == nil {
-		err = a.Limits.validate(&s.Event)
+		err = a.Limits.of(&s).validate(&s.Event)
 	}
 	if err == nil && from.MaySend != nil {
 		err = from.MaySend(s.Event.Name)

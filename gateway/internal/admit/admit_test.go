@@ -92,6 +92,17 @@ func TestAnEventThatBreaksALimitIsRefusedByFieldAndReason(t *testing.T) {
 	}
 }
 
+func TestAnIntakeMayAllowLargerEvents(t *testing.T) {
+	const larger = 2 << 20
+	for bytes, fits := range map[int]bool{larger: true, larger + 1: false} {
+		event := daybook.Event{Name: "a", Metadata: make([]byte, bytes-len("a"))}
+		_, err := admitted(admitter(), admit.Submission{Event: event, MaxBytes: larger})
+		if (err == nil) != fits {
+			t.Errorf("%d bytes: %v", bytes, err)
+		}
+	}
+}
+
 func TestARefusalOfTheIntakeStays(t *testing.T) {
 	refusal := &daybook.Error{Code: daybook.Invalid, Reason: "invalid_json"}
 	if _, err := admitted(admitter(), admit.Submission{Err: refusal}); err != refusal {

@@ -14,6 +14,10 @@ const EnvelopeKey = "_eventLog"
 // EnvelopeKey. Who made the call and who did what the event tells (the event's
 // actor) are different things and never mix.
 type Envelope struct {
+	// Publisher is who published the event, as a JSON object, in the protocol whose
+	// events have a publisher: the envelope then has nothing else. Nil means none.
+	Publisher json.RawMessage
+
 	ForwardToStatsig bool
 	IdempotencyKey   string // "" = none given
 	ActorID          string // the caller; "" = nobody was named, then no caller is written
@@ -30,6 +34,10 @@ func (e *Envelope) appendTo(metadata json.RawMessage) json.RawMessage {
 		out = append(out, ',')
 	} else {
 		out = append(out, '{')
+	}
+	if e.Publisher != nil {
+		out = append(append(out, `"`+EnvelopeKey+`":{"publisher":`...), e.Publisher...)
+		return append(out, "}}"...)
 	}
 	out = append(out, `"`+EnvelopeKey+`":{"forwardToStatsig":`...)
 	if e.ForwardToStatsig {
@@ -56,7 +64,7 @@ func (e *Envelope) appendTo(metadata json.RawMessage) json.RawMessage {
 // size is enough for an envelope whose texts need no escapes.
 func (e *Envelope) size() int {
 	const fixed = 128
-	return fixed + len(e.IdempotencyKey) + len(e.ActorID) + len(e.PrincipalEmail) + len(e.PrincipalID)
+	return fixed + len(e.Publisher) + len(e.IdempotencyKey) + len(e.ActorID) + len(e.PrincipalEmail) + len(e.PrincipalID)
 }
 
 func appendMember(dst []byte, name, value string) []byte {

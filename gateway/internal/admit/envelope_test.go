@@ -23,6 +23,7 @@ func TestTheEnvelopeIsTheLastMemberOfTheMetadata(t *testing.T) {
 		"everything":              {`{"a":{}}`, full, `{"a":{},"_eventLog":{"forwardToStatsig":true,"idempotencyKey":"k\"1","caller":{"actorId":"ann@example.com","principalEmail":"ann@example.com","principalId":"1\n"}}}`},
 		"a caller without e-mail": {"", admit.Envelope{ActorID: "1", PrincipalID: "1"}, `{"_eventLog":{"forwardToStatsig":false,"caller":{"actorId":"1","principalId":"1"}}}`},
 		"a caller without id":     {"", admit.Envelope{ActorID: "a", PrincipalEmail: "a"}, `{"_eventLog":{"forwardToStatsig":false,"caller":{"actorId":"a","principalEmail":"a"}}}`},
+		"a publisher":             {`{"a":1}`, admit.Envelope{Publisher: []byte(`{"requestId":"r"}`), IdempotencyKey: "no part of it"}, `{"a":1,"_eventLog":{"publisher":{"requestId":"r"}}}`},
 		"a key that is no text":   {"", admit.Envelope{IdempotencyKey: "a\xffb"}, `{"_eventLog":{"forwardToStatsig":false,"idempotencyKey":"a` + "\uFFFD" + `b"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {

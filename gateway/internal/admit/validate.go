@@ -20,6 +20,14 @@ const (
 	defaultNameBytes  = 256
 )
 
+// of are the limits of one submission.
+func (l Limits) of(s *Submission) Limits {
+	if s.MaxBytes > 0 {
+		l.EventBytes = s.MaxBytes
+	}
+	return l
+}
+
 func (l Limits) eventBytes() int { return orDefault(l.EventBytes, defaultEventBytes) }
 func (l Limits) nameBytes() int  { return orDefault(l.NameBytes, defaultNameBytes) }
 
