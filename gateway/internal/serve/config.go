@@ -28,8 +28,11 @@ type Config struct {
 	Dedup   Dedup
 	Limits  Limits
 	OTLP    OTLP
-	Log     Log
-	Stop    Stop
+
+	TelemetryGateway TelemetryGateway
+
+	Log  Log
+	Stop Stop
 
 	Tokens      Tokens
 	CallersFile string       `usage:"file with the callers that daybook keys keeps" live:"true"`

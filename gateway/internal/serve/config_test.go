@@ -52,6 +52,7 @@ func TestWithoutAnyInputEveryKeyHasItsDefault(t *testing.T) {
 		"journal.tamper_evidence": "",
 		"limits.memory":           "256MiB", "limits.request": "16MiB",
 		"limits.decompressed": "64MiB", "limits.event": "1MiB", "limits.batch": "10000", "limits.connections": "10000", "limits.quarantine": "64MiB", "otlp.unnamed": "keep",
+		"telemetry_gateway.private_metadata": "", "telemetry_gateway.max_message": "90MiB", "telemetry_gateway.idle": "10m",
 		"log.format": "auto", "log.level": "info", "log.events": "debug", "stop.delay": "0s", "stop.within": "8s",
 		"kill.events": "", "kill.callers": "", "kill.destinations": "", "rules_tests": "",
 	}
@@ -283,6 +284,7 @@ func TestAListenerThatOthersCanReachNeedsPermission(t *testing.T) {
 		"there with a token":               {serve.Config{Operations: serve.Operations{Listen: serve.OnIngest, Token: "t"}}, ""},
 		"both on one address":              {serve.Config{Operations: serve.Operations{Listen: "127.0.0.1:8080"}}, "operations.listen: ingest"},
 		"memory below the largest request": {serve.Config{Limits: serve.Limits{Memory: 1 << 20}}, "limits.memory"},
+		"private metadata of no event":     {serve.Config{TelemetryGateway: serve.TelemetryGateway{PrivateMetadata: "search::query"}}, "telemetry_gateway.private_metadata (default): \"search::query\" is not"},
 		"memory for the bodies alone":      {serve.Config{Limits: serve.Limits{Memory: 150 << 20}}, "limits.memory"},
 		"a journal below its chunks":       {serve.Config{Journal: serve.Journal{MaxSize: 1 << 20}}, "journal.max_size"},
 		"a warning that comes too late":    {serve.Config{Journal: serve.Journal{WarnAt: 96}}, "journal.warn_at"},

@@ -10,6 +10,7 @@ import (
 	"daybook.dev/gateway/internal/intake/plainhttp"
 	"daybook.dev/gateway/internal/intake/rpcinfo"
 	"daybook.dev/gateway/internal/intake/settings"
+	"daybook.dev/gateway/internal/intake/telemetrygateway"
 	"daybook.dev/gateway/internal/operations"
 )
 
@@ -32,8 +33,9 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 	g.completeEvents(routes, door)
 	routes.Handle(logevent.Path, g.metrics.timed(logevent.Protocol, g.logEvents(door, budget)))
 	g.publicProtocols(routes, door, budget)
+	routes.Handle(telemetrygateway.Path, g.metrics.timed(telemetrygateway.Protocol, g.telemetry(door, budget)))
 	routes.Handle(settings.Path, g.forCallers(settings.Protocol, g.clientSettings()))
-	rpcinfo.Handle(routes, []string{logevent.ServiceName}, g.ready)
+	rpcinfo.Handle(routes, []string{logevent.ServiceName, telemetrygateway.ServiceName}, g.ready)
 	operations.Probes(routes, g.ready)
 	return routes
 }

@@ -14,6 +14,7 @@ func (c Config) Problems(from Origins) []error {
 	for _, rule := range []func(Config, Origins) error{
 		ingestReach, operationsReach, operationsToken, sameAddress, listenersTLS, memoryHoldsRequest, requestHoldsEvent,
 		journalHoldsChunks, warnBeforeRefusing,
+		memoryHoldsMessage, privateMetadataReads,
 	} {
 		if err := rule(c, from); err != nil {
 			problems = append(problems, err)

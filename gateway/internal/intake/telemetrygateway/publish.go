@@ -1,13 +1,3 @@
-// Package telemetrygateway knows the telemetry gateway's events: how they are
-// stored, and the message that their readers expect.
-//
-// An event is stored with the metadata that protojson makes of its message,
-// without id and timestamp, which are the event's own. Who published it stands in
-// the reserved envelope, as protojson makes it of the stream's metadata, with the
-// license key replaced by its hash:
-//
-//	{"feature":…, "action":…, "source":…, "parameters":…, …,
-//	 "_eventLog":{"publisher":{"requestId":…, "identifier":…}}}
 package telemetrygateway
 
 import (

@@ -12,13 +12,13 @@ import (
 	"daybook.dev/gateway/internal/intake/telemetrygateway"
 )
 
-const licensed = `"_eventLog":{"publisher":{"requestId":"r1","identifier":{"licensedInstance":{"licenseKey":"sha256:ab","instanceId":"i","externalUrl":"https://x/?a=1&b=2"}}}}`
+const fromLicensed = `"_eventLog":{"publisher":{"requestId":"r1","identifier":{"licensedInstance":{"licenseKey":"sha256:ab","instanceId":"i","externalUrl":"https://x/?a=1&b=2"}}}}`
 
 func TestAnEventIsPublishedAsItsReadersExpect(t *testing.T) {
 	e := daybook.Event{
 		ID: "1234", Name: "search.<run>", Time: time.Date(2026, 1, 2, 3, 4, 5, 120_000_000, time.FixedZone("", 3600)),
 		Metadata: []byte(`{"feature":"search", "action":"run","parameters":{"metadata":{"recordsPrivateMetadataCode":1,"recordsPrivateMetadataX":5,` +
-			`"recordsPrivateMetadataOff":0,"latency":12.5},"privateMetadata":{"q":"<a>"}},"user":{"userId":"42"},` + licensed + `}`),
+			`"recordsPrivateMetadataOff":0,"latency":12.5},"privateMetadata":{"q":"<a>"}},"user":{"userId":"42"},` + fromLicensed + `}`),
 	}
 	value, attributes, err := telemetrygateway.Publish([]byte("before:"), &e)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestTheSourceNamesThePublisher(t *testing.T) {
 
 func TestATimestampHasAsManyDigitsAsItNeeds(t *testing.T) {
 	for nanos, want := range map[int]string{0: "05Z", 1e6: "05.001Z", 1e3: "05.000001Z", 1: "05.000000001Z"} {
-		e := daybook.Event{ID: "1", Time: time.Date(2026, 1, 2, 3, 4, 5, nanos, time.UTC), Metadata: []byte(`{` + licensed + `}`)}
+		e := daybook.Event{ID: "1", Time: time.Date(2026, 1, 2, 3, 4, 5, nanos, time.UTC), Metadata: []byte(`{` + fromLicensed + `}`)}
 		value, _, err := telemetrygateway.Publish(nil, &e)
 		if err != nil || !bytes.Contains(value, []byte(`"2026-01-02T03:04:`+want+`"`)) {
 			t.Errorf("%d ns: %s, %v", nanos, value, err)
@@ -75,8 +75,8 @@ func TestAnEventOfAnotherProtocolHasNoSuchMessage(t *testing.T) {
 }
 
 func FuzzPublish(f *testing.F) {
-	f.Add("1", []byte(`{"feature":"a","parameters":{"metadata":{"recordsPrivateMetadataAB":1}},`+licensed+`}`))
-	f.Add("\xff<", []byte(`{`+licensed+`}`))
+	f.Add("1", []byte(`{"feature":"a","parameters":{"metadata":{"recordsPrivateMetadataAB":1}},`+fromLicensed+`}`))
+	f.Add("\xff<", []byte(`{`+fromLicensed+`}`))
 	f.Fuzz(func(t *testing.T, id string, metadata []byte) {
 		value, _, err := telemetrygateway.Publish(nil, &daybook.Event{ID: id, Metadata: metadata})
 		if err == nil && !jsontext.Value(value).IsValid() {
