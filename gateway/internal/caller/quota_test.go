@@ -67,6 +67,14 @@ func TestABatchBeyondTheBurstIsLetInAndPaidFor(t *testing.T) {
 		if err := enter(t, in).Take(1, 0); err != nil {
 			t.Errorf("paid for, and refused: %v", err)
 		}
+		time.Sleep(time.Hour)
+		who := enter(t, in)
+		if err := who.Take(10, 0); err != nil {
+			t.Errorf("an hour later: %v", err)
+		}
+		if err := who.Take(1, 0); err == nil {
+			t.Error("a large batch has made the burst larger")
+		}
 	})
 }
 
