@@ -142,8 +142,13 @@ func (r licenseReport) print(w io.Writer) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
-		{"verdict", verdict}, {"tags", cmp.Or(strings.Join(r.Tags, ", "), "none")}, {"users", strconv.FormatUint(uint64(r.Users), 10)},
-		{"created", moment(r.Created)}, {"expires", expires}, {"version", strconv.Itoa(r.Version)}, {"sha256", r.SHA256},
+		{"verdict", verdict},
+		{"tags", cmp.Or(strings.Join(r.Tags, ", "), "none")},
+		{"users", strconv.FormatUint(uint64(r.Users), 10)},
+		{"created", moment(r.Created)},
+		{"expires", expires},
+		{"version", strconv.Itoa(r.Version)},
+		{"sha256", r.SHA256},
 	} {
 		fmt.Fprintf(t, "%s\t%s\n", row[0], printable(row[1]))
 	}

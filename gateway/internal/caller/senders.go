@@ -3,6 +3,7 @@ package caller
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/caller/license"
@@ -140,23 +141,10 @@ func (r *Registry) sender(known *account, err error) (Caller, *daybook.Error) {
 
 // servesAs reports whether the row is for the managed service of that id.
 func (a *account) servesAs(id string) bool {
-	if len(a.row.Services) == 0 {
-		return true
-	}
-	for _, service := range a.row.Services {
-		if service == id {
-			return true
-		}
-	}
-	return false
+	return len(a.row.Services) == 0 || slices.Contains(a.row.Services, id)
 }
 
 // grants reports whether a managed service's token has a scope it needs.
 func (b *book) grants(scopes []string) bool {
-	for _, wanted := range b.serviceScopes {
-		if token.Grants(scopes, wanted) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(b.serviceScopes, func(wanted string) bool { return token.Grants(scopes, wanted) })
 }

@@ -1,6 +1,7 @@
 package caller_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -62,7 +63,7 @@ func TestALicenseProvesTheRowThatKnowsItsVendor(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			who, err := r.Licensed(c.key)
-			told(t, who, err, c.caller, c.code, c.message)
+			told(t, who, err, verdict(c.caller, c.code, c.message))
 		})
 	}
 	if who, _ := r.Licensed(other.License(future)); !who.Public {
@@ -77,7 +78,7 @@ func TestWithoutAPublicKeyNoLicenseProvesAnything(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			who, err := r.Licensed(key)
-			told(t, who, err, "", daybook.Invalid, "invalid license_key: it cannot be verified: no public key is configured")
+			told(t, who, err, verdict("", daybook.Invalid, "invalid license_key: it cannot be verified: no public key is configured"))
 		})
 	}
 }
@@ -106,7 +107,7 @@ func TestUnlicensedInstancesAreLetInWhereAnonymousCallersAre(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			who, err := c.r.Unlicensed()
-			told(t, who, err, c.caller, c.code, c.message)
+			told(t, who, err, verdict(c.caller, c.code, c.message))
 		})
 	}
 }
@@ -159,7 +160,7 @@ func TestAManagedServiceIsKnownByItsToken(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			who, err := r.Service(t.Context(), c.shown, c.service)
-			told(t, who, err, c.caller, c.code, c.message)
+			told(t, who, err, verdict(c.caller, c.code, c.message))
 			if want := c.caller == "services" || c.caller == "signed"; who.Public != want {
 				t.Errorf("public is %v", who.Public)
 			}
@@ -176,9 +177,9 @@ func TestTheScopesOfManagedServicesAreTheOperatorsToSay(t *testing.T) {
 		ServiceScopes: []string{"acme::events.telemetry::send"},
 	})
 	who, err := r.Service(t.Context(), []string{"Bearer new"}, "x")
-	told(t, who, err, "services", daybook.OK, "")
+	told(t, who, err, verdict("services", daybook.OK, ""))
 	who, err = r.Service(t.Context(), []string{"Bearer old"}, "x")
-	told(t, who, err, "", daybook.Denied, "permission denied")
+	told(t, who, err, verdict("", daybook.Denied, "permission denied"))
 }
 
 func TestWithoutAVerifierNoManagedServiceMaySend(t *testing.T) {
@@ -188,9 +189,9 @@ func TestWithoutAVerifierNoManagedServiceMaySend(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			who, err := r.Service(t.Context(), []string{"Bearer " + checkoutKey}, "x")
-			told(t, who, err, "", daybook.Denied, "permission denied")
+			told(t, who, err, verdict("", daybook.Denied, "permission denied"))
 			who, err = r.Service(t.Context(), nil, "x")
-			told(t, who, err, "", daybook.Unauthenticated, "no credentials: send authorization: Bearer TOKEN")
+			told(t, who, err, verdict("", daybook.Unauthenticated, "no credentials: send authorization: Bearer TOKEN"))
 		})
 	}
 }
@@ -201,12 +202,12 @@ func TestAServerThatCannotSayIsNoRefusal(t *testing.T) {
 	r := registry(t, caller.Config{Rows: []caller.Row{{Name: "services", Tokens: &caller.TokenMatch{Good: introspected(t, s)}}}})
 	s.Break(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusBadGateway); return true })
 	who, err := r.Service(t.Context(), []string{"Bearer canary-good"}, "x")
-	told(t, who, err, "", daybook.Internal, "the token could not be checked")
+	told(t, who, err, verdict("", daybook.Internal, "the token could not be checked"))
 	who, err = r.Authenticate("http", request("Bearer canary-good"))
-	told(t, who, err, "", daybook.Internal, "the token could not be checked")
+	told(t, who, err, verdict("", daybook.Internal, "the token could not be checked"))
 	s.Break(nil)
 	who, err = r.Service(t.Context(), []string{"Bearer canary-good"}, "x")
-	told(t, who, err, "services", daybook.OK, "")
+	told(t, who, err, verdict("services", daybook.OK, ""))
 }
 
 func TestAManagedServicesQuotaIsItsRows(t *testing.T) {
@@ -216,12 +217,12 @@ func TestAManagedServicesQuotaIsItsRows(t *testing.T) {
 		{Name: "services", Quota: caller.Quota{Events: 1}, Tokens: &caller.TokenMatch{Good: introspected(t, s)}},
 	}})
 	who, err := r.Service(t.Context(), []string{"Bearer good"}, "x")
-	told(t, who, err, "services", daybook.OK, "")
+	told(t, who, err, verdict("services", daybook.OK, ""))
 	if err := who.Take(1000, 1); err != nil {
 		t.Fatal(err)
 	}
 	who, err = r.Service(t.Context(), []string{"Bearer good"}, "x")
-	told(t, who, err, "", daybook.Exhausted, "this caller's quota is used up")
+	told(t, who, err, verdict("", daybook.Exhausted, "this caller's quota is used up"))
 }
 
 func TestRefusalsOfSendersAreTold(t *testing.T) {
@@ -266,9 +267,7 @@ func TestARowTakesTheTokensThatFitAllItSays(t *testing.T) {
 	}})
 	jwt := func(claims map[string]any) string {
 		all := map[string]any{"aud": []string{"else", "daybook"}, "exp": inAnHour()}
-		for name, value := range claims {
-			all[name] = value
-		}
+		maps.Copy(all, claims)
 		return s.JWT(all)
 	}
 	s.Opaque("gold", map[string]any{"tier": "gold", "iss": s.URL, "sub": "ann", "aud": "daybook"})
@@ -291,10 +290,10 @@ func TestARowTakesTheTokensThatFitAllItSays(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			who, err := r.Authenticate("http", request("Bearer "+c.token))
 			if c.caller != "" {
-				told(t, who, err, c.caller, daybook.OK, "")
+				told(t, who, err, verdict(c.caller, daybook.OK, ""))
 				return
 			}
-			told(t, who, err, "", daybook.Unauthenticated, "the credentials are nobody's: see that the key is complete, and has not been revoked")
+			told(t, who, err, verdict("", daybook.Unauthenticated, "the credentials are nobody's: see that the key is complete, and has not been revoked"))
 		})
 	}
 }
@@ -311,19 +310,28 @@ func TestInstancesMustLetSomebodyIn(t *testing.T) {
 	}
 }
 
-// told wants a caller, or the refusal in these words, and no secret in it.
-func told(t *testing.T, who caller.Caller, err *daybook.Error, name string, code daybook.Code, message string) {
+// verdict is what becomes of a sender: the name of its caller, or the refusal.
+func verdict(name string, code daybook.Code, message string) string {
+	if code == daybook.OK {
+		return name
+	}
+	return code.String() + ": " + message
+}
+
+// told wants a verdict, and no secret in it.
+func told(t *testing.T, who caller.Caller, err *daybook.Error, want string) {
 	t.Helper()
-	if err == nil {
-		if code != daybook.OK || who.Name != name {
-			t.Errorf("let in as %q, want %q, %v: %s", who.Name, name, code, message)
+	got := who.Name
+	if err != nil {
+		got = verdict("", err.Code, err.Message)
+		if who != (caller.Caller{}) || err.Reason == "" {
+			t.Errorf("refused as %q, for the reason %q", who.Name, err.Reason)
 		}
-		return
 	}
-	if err.Code != code || err.Message != message || who != (caller.Caller{}) || err.Reason == "" {
-		t.Errorf("refused: %v %s (%v) as %q, want %q, %v: %s", err.Code, err.Message, err, who.Name, name, code, message)
+	if got != want {
+		t.Errorf("the verdict is %q, want %q", got, want)
 	}
-	if strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "eyJ") {
+	if err != nil && (strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "eyJ")) {
 		t.Errorf("the refusal holds a secret: %v", err)
 	}
 }

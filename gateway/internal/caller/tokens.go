@@ -41,7 +41,7 @@ func (all TokenMatches) Verify(ctx context.Context, text string) (Claims, bool, 
 // Verify implements [Verifier].
 func (m *TokenMatch) Verify(ctx context.Context, text string) (Claims, bool, error) {
 	found, err := m.Good.Verify(ctx, text)
-	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
+	if refusal, ok := errors.AsType[*token.RefusedError](err); ok {
 		e := unknown()
 		e.Err = refusal // no other row will think better of it
 		return Claims{}, false, e

@@ -38,8 +38,8 @@ func (g *Gateway) mostConnections(section string) int {
 	}
 	most := g.config.Limits.Connections
 	if has := descriptors(); has > 0 && uint64(most) > has/4*3 {
-		most = int(has / 4 * 3) //nolint:gosec // less than most
-		g.log.Warn("fewer connections than configured: the process may not open more files (ulimit -n)", "limits.connections", g.config.Limits.Connections, "connections", most)
+		most = int(has / 4 * 3)
+		g.log.Warn("fewer connections than configured: the process may not open more files (ulimit -n)", "configured", g.config.Limits.Connections, "taken", most)
 	}
 	return most
 }

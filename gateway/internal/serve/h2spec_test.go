@@ -33,6 +33,7 @@ var tolerated = []string{
 // TestR26TheGatewayPassesH2Spec runs the conformance suite for HTTP/2, which
 // `make h2spec` builds, with TLS and without.
 func TestR26TheGatewayPassesH2Spec(t *testing.T) {
+	t.Parallel()
 	bin, err := filepath.Abs(filepath.Join(root, ".bin", "h2spec"))
 	if err != nil {
 		t.Fatal(err)

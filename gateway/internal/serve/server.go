@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"io"
 	stdlog "log"
 	"log/slog"
 	"net/http"
@@ -42,7 +43,7 @@ func NewServer(routes http.Handler, log *slog.Logger) *http.Server {
 			MaxConcurrentStreams: streams,
 			SendPingTimeout:      pingAfter, PingTimeout: pingWithin, WriteByteTimeout: takeWithin,
 		},
-		ErrorLog: stdlog.New(serverLog{log}, "", 0),
+		ErrorLog: newServerLog(log),
 	}
 }
 
@@ -58,15 +59,19 @@ func protocols() *http.Protocols {
 // A serverLog takes what net/http has to say. Handshakes that fail are for who
 // looks for them: whoever knocks at the port, and every load balancer's probe,
 // would otherwise write a warning.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct{ debug, warn io.Writer }
+
+func newServerLog(log *slog.Logger) *stdlog.Logger {
+	return stdlog.New(serverLog{
+		debug: slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer(),
+		warn:  slog.NewLogLogger(log.Handler(), slog.LevelWarn).Writer(),
+	}, "", 0)
+}
 
 // Write implements [io.Writer].
 func (l serverLog) Write(line []byte) (int, error) {
-	text := string(bytes.TrimSpace(line))
 	if bytes.Contains(line, []byte("TLS handshake error")) {
-		l.log.Debug(text)
-	} else {
-		l.log.Warn(text)
+		return l.debug.Write(line)
 	}
-	return len(line), nil
+	return l.warn.Write(line)
 }

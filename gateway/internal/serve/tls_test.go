@@ -189,7 +189,7 @@ func TestTLSCarriesHTTP2AndHTTP1(t *testing.T) {
 		}
 	}
 	old := transport.TLSClientConfig.Clone()
-	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 //nolint:gosec // that they are refused is the point
+	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 // that they are refused is the point
 	c, err := tls.Dial("tcp", strings.TrimPrefix(g.IngestURL(), "https://"), old)
 	if err == nil {
 		_ = c.Close()

@@ -103,7 +103,7 @@ func (v *verifiers) close() {
 // countLookup is told of each token that had to be looked at.
 func (m *metrics) countLookup(took time.Duration, err error) {
 	result := "good"
-	if _, refused := errors.AsType[*token.Refusal](err); refused {
+	if _, refused := errors.AsType[*token.RefusedError](err); refused {
 		result = "refused"
 	} else if err != nil {
 		result = "failed"

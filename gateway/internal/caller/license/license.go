@@ -58,9 +58,9 @@ func Parse(text string) (*Key, error) {
 	}
 	var parts struct {
 		Signature *struct {
-			Format string
-			Blob   []byte
-			Rest   []byte
+			Format string `json:"Format"`
+			Blob   []byte `json:"Blob"`
+			Rest   []byte `json:"Rest"`
 		} `json:"sig"`
 		Info []byte `json:"info"`
 	}

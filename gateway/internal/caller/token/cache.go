@@ -50,7 +50,7 @@ const (
 // A finding is what became of one token.
 type finding struct {
 	claims Claims
-	err    error // a *Refusal, or nil
+	err    error // a *RefusedError, or nil
 	until  time.Time
 }
 
@@ -138,7 +138,7 @@ func (c *Cache) verify(ctx context.Context, key hash, f *flight, token string) {
 func (c *Cache) remember(key hash, f *flight) {
 	now := c.now()
 	if f.err != nil {
-		if refusal, ok := errors.AsType[*Refusal](f.err); ok && !refusal.passing {
+		if refusal, ok := errors.AsType[*RefusedError](f.err); ok && !refusal.passing {
 			c.refused.put(key, finding{err: f.err, until: now.Add(within(c.KeepRefusals, keepRefusals))})
 		}
 		return

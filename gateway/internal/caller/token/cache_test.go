@@ -82,7 +82,7 @@ func TestAFloodOfNonsensePushesNobodyOut(t *testing.T) {
 		if text == "good" {
 			return nil
 		}
-		return &token.Refusal{Why: "nonsense"}
+		return &token.RefusedError{Why: "nonsense"}
 	}}
 	cache := &token.Cache{Verifier: verifier, Most: 10}
 	good(t, cache, "good")

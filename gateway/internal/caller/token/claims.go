@@ -66,7 +66,7 @@ func (p parsed) current(now time.Time) error {
 		return refuse("has expired")
 	}
 	if now.Add(Leeway).Before(p.notBefore) {
-		return &Refusal{Why: "is not good yet", passing: true}
+		return &RefusedError{Why: "is not good yet", passing: true}
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
 		claims, err := router.Verify(t.Context(), text)
-		if _, ok := errors.AsType[*token.Refusal](err); !ok {
+		if _, ok := errors.AsType[*token.RefusedError](err); !ok {
 			t.Errorf("it says %+v, %v", claims, err)
 		}
 	})

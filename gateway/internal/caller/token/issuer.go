@@ -87,7 +87,7 @@ func (i *Issuer) Verify(ctx context.Context, token string) (Claims, error) {
 	case err != nil:
 		return Claims{}, err
 	case !signed:
-		return Claims{}, &Refusal{Why: "is not signed by its issuer", passing: true}
+		return Claims{}, &RefusedError{Why: "is not signed by its issuer", passing: true}
 	}
 	return i.claims(proved)
 }

@@ -67,7 +67,7 @@ func good(t *testing.T, v token.Verifier, text string) token.Claims {
 func refused(t *testing.T, v token.Verifier, text, why string) {
 	t.Helper()
 	claims, err := v.Verify(t.Context(), text)
-	refusal, ok := errors.AsType[*token.Refusal](err)
+	refusal, ok := errors.AsType[*token.RefusedError](err)
 	if !ok || refusal.Why != why {
 		t.Errorf("it says %+v, %v; want a refusal: %s", claims, err, why)
 	}
@@ -78,7 +78,7 @@ func refused(t *testing.T, v token.Verifier, text, why string) {
 func unknown(t *testing.T, v token.Verifier, text, why string) {
 	t.Helper()
 	claims, err := v.Verify(t.Context(), text)
-	if _, ok := errors.AsType[*token.Refusal](err); ok || err == nil || !strings.Contains(err.Error(), why) {
+	if _, ok := errors.AsType[*token.RefusedError](err); ok || err == nil || !strings.Contains(err.Error(), why) {
 		t.Errorf("it says %+v, %v; want an error with %q", claims, err, why)
 	}
 	silent(t, err, text)

@@ -17,7 +17,7 @@ const maxBytes = 16 << 10
 
 // A Verifier says what a bearer token stands for. It is safe for concurrent use.
 type Verifier interface {
-	// Verify returns what a good token says. The error is a *Refusal when the
+	// Verify returns what a good token says. The error is a *RefusedError when the
 	// token is not good; any other means that nobody could tell. No error holds
 	// the token.
 	Verify(ctx context.Context, token string) (Claims, error)
@@ -41,8 +41,8 @@ type Claims struct {
 	Other map[string][]string
 }
 
-// A Refusal says why a token is not good.
-type Refusal struct {
+// A RefusedError says why a token is not good.
+type RefusedError struct {
 	Why string
 
 	// passing refusals are not remembered: the token may be good in a moment.
@@ -50,9 +50,9 @@ type Refusal struct {
 }
 
 // Error is the reason, for the log. Callers are not told it.
-func (r *Refusal) Error() string { return "token: " + r.Why }
+func (r *RefusedError) Error() string { return "token: " + r.Why }
 
-func refuse(why string) error { return &Refusal{Why: why} }
+func refuse(why string) error { return &RefusedError{Why: why} }
 
 // A Router gives each token to the one verifier that may know it.
 type Router struct {

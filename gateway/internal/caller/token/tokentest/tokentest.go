@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -112,9 +113,7 @@ func (s *Server) JWT(claims map[string]any) string {
 	by := s.current
 	s.mu.Unlock()
 	all := map[string]any{"iss": s.URL}
-	for name, value := range claims {
-		all[name] = value
-	}
+	maps.Copy(all, claims)
 	payload, err := json.Marshal(all)
 	if err != nil {
 		s.t.Fatal(err)
@@ -182,9 +181,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 	claims, known := s.opaque[r.PostFormValue("token")]
 	s.mu.Unlock()
 	all := map[string]any{"active": known}
-	for name, value := range claims {
-		all[name] = value
-	}
+	maps.Copy(all, claims)
 	answer(w, all)
 }
 
