@@ -63,7 +63,7 @@ func (e *eventReader) member(name []byte) {
 	switch {
 	case e.own(name):
 	case e.joins(name):
-		e.joinObject(string(name))
+		e.joinObject(name)
 	case fromGateway(name):
 		e.gatewayMember(name)
 	case e.reserved(name):
@@ -160,10 +160,10 @@ func (e *eventReader) optionalText(name string) []byte {
 }
 
 // joinObject reads an object whose members join the others.
-func (e *eventReader) joinObject(called string) {
+func (e *eventReader) joinObject(called []byte) {
 	if e.scan.Kind() != '{' {
 		if e.scan.Kind() != 'n' {
-			e.refuse(called, reasonWrongType, called+" must be an object")
+			e.refuse(string(called), reasonWrongType, string(called)+" must be an object")
 		}
 		e.skip()
 		return

@@ -110,7 +110,7 @@ func (e *eventReader) actorFromUserID() {
 	case c == '-' || c-'0' <= 9:
 		e.texts.add(e.index, actorID, e.userID)
 	case c == '"':
-		e.texts.add(e.index, actorID, strictjson.AppendText(nil, e.userID))
+		e.texts.addQuoted(e.index, actorID, e.userID)
 	}
 }
 

@@ -3,6 +3,7 @@ package eventjson
 import (
 	"daybook.dev"
 	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/intake/strictjson"
 )
 
 // A member is one of the event's own members that hold text.
@@ -40,6 +41,13 @@ type span struct{ start, end int }
 func (t *texts) add(event int, m member, text []byte) {
 	start := len(t.bytes)
 	t.bytes = append(t.bytes, text...)
+	t.marks = append(t.marks, mark{event: event, member: m, span: span{start, len(t.bytes)}})
+}
+
+// addQuoted adds the text that a string of JSON has.
+func (t *texts) addQuoted(event int, m member, quoted []byte) {
+	start := len(t.bytes)
+	t.bytes = strictjson.AppendText(t.bytes, quoted)
 	t.marks = append(t.marks, mark{event: event, member: m, span: span{start, len(t.bytes)}})
 }
 
