@@ -49,6 +49,17 @@ test-outside: ## Test the modules that stand outside the workspace
 interop-cloudevents: ## CloudEvents' Go SDK, unchanged, against the gateway
 	cd test/interop/go && GOWORK=off go test -count=1 -run GoSDK ./...
 
+.PHONY: interop-js
+interop-js: ## OpenTelemetry's exporters and Segment's SDK for Node, from npm, against the gateway (Debian, root: installs Node)
+	@command -v node >/dev/null && command -v npm >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nodejs npm; }
+	@! command -v npm >/dev/null || (cd test/interop/js && npm ci --ignore-scripts --no-audit --no-fund --loglevel error)
+	go test -count=1 -v -run Interop ./gateway/cmd/daybook/
+
+.PHONY: interop-opentelemetry
+interop-opentelemetry: ## OpenTelemetry's Go exporters, and our bridge behind them, against the gateway
+	cd test/interop/go && GOWORK=off go test -count=1 -run OpenTelemetry ./...
+
 .PHONY: interop-browser
 interop-browser: ## A page in Chromium sends by fetch and sendBeacon (needs chromium)
 	cd test/interop/go && GOWORK=off go test -count=1 -run Page ./...
