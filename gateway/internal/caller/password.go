@@ -16,7 +16,7 @@ import (
 // clients come at once, with passwords that are right.
 const (
 	wrongPerSecond  = 100 * time.Millisecond // of processor time, for each user
-	wrongAtOnce     = time.Second
+	wrongBurst      = 10 * time.Second       // in which what may be tried at once is earned
 	rememberedPairs = 1024
 	maxWaiting      = 64
 	turnWithin      = 2 * time.Second
@@ -126,7 +126,7 @@ func (v *vault) remember(tag Hash, right bool, user string, took time.Duration) 
 	v.wrong.add(tag)
 	b := v.spent[user]
 	if b == nil {
-		made := newBucket(float64(wrongPerSecond.Milliseconds()), wrongAtOnce*time.Second/wrongPerSecond)
+		made := newBucket(float64(wrongPerSecond.Milliseconds()), wrongBurst)
 		b = &made
 		v.spent[user] = b
 	}

@@ -11,8 +11,8 @@ import (
 	"daybook.dev/gateway/internal/nearest"
 )
 
-// A Problem is something wrong with a row. Its text holds no secret and no hash.
-type Problem struct {
+// A RowError is something wrong with a row. Its text holds no secret and no hash.
+type RowError struct {
 	Row    int    // from 0
 	Caller string // the row's name
 	Member string // at fault, as the configuration spells it: "basic.user"; "" = the row
@@ -20,7 +20,7 @@ type Problem struct {
 }
 
 // Error renders "caller checkout: basic.user: …".
-func (p *Problem) Error() string {
+func (p *RowError) Error() string {
 	text := "caller " + p.Caller
 	if p.Caller == "" {
 		text = fmt.Sprintf("caller %d", p.Row+1)
@@ -32,7 +32,7 @@ func (p *Problem) Error() string {
 }
 
 // Unwrap returns the cause.
-func (p *Problem) Unwrap() error { return p.Err }
+func (p *RowError) Unwrap() error { return p.Err }
 
 // Protocols are the names that rows may list.
 var Protocols = []string{"http", "logevent", "telemetry-gateway", "activity", "first-party", "otlp", "segment", "cloudevents"}
@@ -49,14 +49,14 @@ func (c Config) Enforces() bool {
 	return c.Enforce || slices.ContainsFunc(c.Rows, func(r Row) bool { return r.Name != AnonymousName })
 }
 
-// Problems returns everything that is wrong with c, each a *Problem.
+// Problems returns everything that is wrong with c, each a *RowError.
 func (c Config) Problems() []error {
 	var problems []error
 	seen := seen{names: map[string]bool{}, users: map[string]string{}, keys: map[Hash]string{}}
 	for i := range c.Rows {
 		row := &c.Rows[i]
 		note := func(member string, err error) {
-			problems = append(problems, &Problem{Row: i, Caller: row.Name, Member: member, Err: err})
+			problems = append(problems, &RowError{Row: i, Caller: row.Name, Member: member, Err: err})
 		}
 		row.check(note)
 		seen.check(row, note)

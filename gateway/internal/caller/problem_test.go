@@ -28,10 +28,14 @@ func TestEveryProblemOfARowIsNamed(t *testing.T) {
 		"two passwords":          {[]caller.Row{{Name: "a", Basic: &caller.Basic{User: "u", SHA256: key[0], Slow: argon("x")}}}, "has two passwords"},
 		"another hash":           {[]caller.Row{{Name: "a", Basic: &caller.Basic{User: "u", Slow: "$1$canary"}}}, "is neither a bcrypt hash"},
 		"half an argon2id hash":  {[]caller.Row{{Name: "a", Basic: &caller.Basic{User: "u", Slow: "$argon2id$v=19$m=64,t=1,p=1$canary"}}}, "is neither a bcrypt hash"},
-		"argon2id that takes it all": {[]caller.Row{{Name: "a", Basic: &caller.Basic{User: "u",
-			Slow: strings.Replace(argon("x"), "m=64", "m=4194304", 1)}}}, "takes too much"},
-		"bcrypt that takes it all": {[]caller.Row{{Name: "a", Basic: &caller.Basic{User: "u",
-			Slow: strings.Replace(slow(t, "x"), "$04$", "$31$", 1)}}}, "has cost 31"},
+		"argon2id that takes it all": {[]caller.Row{{Name: "a", Basic: &caller.Basic{
+			User: "u",
+			Slow: strings.Replace(argon("x"), "m=64", "m=4194304", 1),
+		}}}, "takes too much"},
+		"bcrypt that takes it all": {[]caller.Row{{Name: "a", Basic: &caller.Basic{
+			User: "u",
+			Slow: strings.Replace(slow(t, "x"), "$04$", "$31$", 1),
+		}}}, "has cost 31"},
 		"certificates of anybody": {[]caller.Row{{Name: "a", Certificate: &caller.Certificate{}}}, "mtls: must say which"},
 		"a negative quota":        {[]caller.Row{{Name: "a", Keys: key, Quota: caller.Quota{Events: -1}}}, "quota: must not be negative"},
 	} {
@@ -43,7 +47,7 @@ func TestEveryProblemOfARowIsNamed(t *testing.T) {
 			if strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), key[0].String()) {
 				t.Errorf("it shows what it should keep: %v", err)
 			}
-			if p, ok := errors.AsType[*caller.Problem](err); !ok || p.Row != len(c.rows)-1 {
+			if p, ok := errors.AsType[*caller.RowError](err); !ok || p.Row != len(c.rows)-1 {
 				t.Errorf("it does not say which row: %+v", p)
 			}
 		})

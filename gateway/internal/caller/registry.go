@@ -36,7 +36,7 @@ type Options struct {
 }
 
 // New returns a registry of the callers of c. The error joins everything that is
-// wrong with it, each a *Problem.
+// wrong with it, each a *RowError.
 func New(c Config, o Options) (*Registry, error) {
 	r := &Registry{refused: o.Refused, now: o.Now, quotas: map[string]*quota{}}
 	if r.now == nil {

@@ -30,17 +30,17 @@ func (r *Ring) Create(c Caller, now time.Time) (key string, made Key, err error)
 const maxKeys = 8
 
 // Add gives a caller another key, beside those it has, and returns both.
-func (r Ring) Add(name string, now time.Time) (c Caller, key string, made Key, err error) {
+func (r *Ring) Add(name string, now time.Time) (c Caller, key string, made Key, err error) {
 	i := r.find(name)
 	if i < 0 {
 		return c, "", Key{}, fmt.Errorf("there is no caller %s: make it without --add", name)
 	}
-	if len(r[i].Keys) >= maxKeys {
+	if len((*r)[i].Keys) >= maxKeys {
 		return c, "", Key{}, fmt.Errorf("caller %s has %d keys: revoke one first", name, maxKeys)
 	}
 	key, made = newKey(now)
-	r[i].Keys = append(r[i].Keys, made)
-	return r[i], key, made, nil
+	(*r)[i].Keys = append((*r)[i].Keys, made)
+	return (*r)[i], key, made, nil
 }
 
 func newKey(now time.Time) (string, Key) {
@@ -83,13 +83,13 @@ func (r *Ring) Revoke(which string) ([]Revoked, error) {
 }
 
 // key finds a key by the first digits of its hash.
-func (r Ring) key(id string) (at, n int, err error) {
+func (r *Ring) key(id string) (at, n int, err error) {
 	id, found := strings.ToLower(id), 0
 	if len(id) < leastID {
 		return 0, 0, fmt.Errorf("%q is neither a caller nor the id of a key: see daybook keys list", id)
 	}
-	for i := range r {
-		for k, key := range r[i].Keys {
+	for i := range *r {
+		for k, key := range (*r)[i].Keys {
 			if strings.HasPrefix(key.Hash, id) {
 				at, n, found = i, k, found+1
 			}
@@ -105,6 +105,6 @@ func (r Ring) key(id string) (at, n int, err error) {
 }
 
 // check returns what is wrong with the callers, nil for nothing.
-func (r Ring) check() error {
+func (r *Ring) check() error {
 	return errors.Join(caller.Config{Rows: r.Rows()}.Problems()...)
 }

@@ -90,9 +90,9 @@ func parseLine(line []byte) (Caller, error) {
 }
 
 // append writes the callers as Parse reads them.
-func (r Ring) append(dst []byte) ([]byte, error) {
-	for i := range r {
-		line, err := json.Marshal(&r[i])
+func (r *Ring) append(dst []byte) ([]byte, error) {
+	for i := range *r {
+		line, err := json.Marshal(&(*r)[i])
 		if err != nil {
 			return nil, err
 		}
@@ -103,10 +103,10 @@ func (r Ring) append(dst []byte) ([]byte, error) {
 
 // Rows are the callers as the gateway takes them. The hashes are valid: Parse has
 // read them, or a key was made here.
-func (r Ring) Rows() []caller.Row {
-	rows := make([]caller.Row, len(r))
-	for i := range r {
-		c := &r[i]
+func (r *Ring) Rows() []caller.Row {
+	rows := make([]caller.Row, len(*r))
+	for i := range *r {
+		c := &(*r)[i]
 		rows[i] = caller.Row{Name: c.Name, Protocols: c.Protocols, Events: c.Events, Public: c.Public}
 		for _, key := range c.Keys {
 			hash, _ := caller.ParseHash(key.Hash)
@@ -120,6 +120,6 @@ func (r Ring) Rows() []caller.Row {
 }
 
 // find returns the index of a caller, -1 for none.
-func (r Ring) find(name string) int {
-	return slices.IndexFunc(r, func(c Caller) bool { return c.Name == name })
+func (r *Ring) find(name string) int {
+	return slices.IndexFunc(*r, func(c Caller) bool { return c.Name == name })
 }

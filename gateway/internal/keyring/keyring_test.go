@@ -1,6 +1,7 @@
 package keyring_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -124,7 +125,7 @@ func TestWhatCannotBeDoneChangesNothing(t *testing.T) {
 		if err := keyring.Update(path, change); err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		if after, _ := os.ReadFile(path); string(after) != string(before) {
+		if after, _ := os.ReadFile(path); !bytes.Equal(after, before) {
 			t.Errorf("%s: the file changed", name)
 		}
 	}

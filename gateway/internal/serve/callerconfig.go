@@ -169,7 +169,7 @@ func (c Config) callers(from Origins) (caller.Config, []error) {
 
 // placeOfProblem puts before a problem where its row stands.
 func (c Config) placeOfProblem(from Origins, err error) error {
-	p, ok := errors.AsType[*caller.Problem](err)
+	p, ok := errors.AsType[*caller.RowError](err)
 	if !ok {
 		return err
 	}

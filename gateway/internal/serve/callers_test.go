@@ -156,7 +156,7 @@ func TestACallerOverItsQuotaIsToldWhenToComeAgain(t *testing.T) {
 	g := startWith(t, c, serve.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	send := func(body string) *http.Response {
 		t.Helper()
-		request, err := http.NewRequestWithContext(t.Context(), "POST", g.IngestURL()+"/v1/events", strings.NewReader(body))
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.IngestURL()+"/v1/events", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,10 +168,10 @@ func TestACallerOverItsQuotaIsToldWhenToComeAgain(t *testing.T) {
 		_ = response.Body.Close()
 		return response
 	}
-	if r := send(`[{"event_name":"a"},{"event_name":"b"},{"event_name":"c"}]`); r.StatusCode != 200 {
+	if r := send(`[{"event_name":"a"},{"event_name":"b"},{"event_name":"c"}]`); r.StatusCode != http.StatusOK {
 		t.Fatalf("the first batch: %d", r.StatusCode)
 	}
-	if r := send(`{"event_name":"d"}`); r.StatusCode != 429 || r.Header.Get("Retry-After") != "120" {
+	if r := send(`{"event_name":"d"}`); r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "120" {
 		t.Errorf("after 3 events at 1 a minute, of which 2 were saved: %d, Retry-After %q", r.StatusCode, r.Header.Get("Retry-After"))
 	}
 	_, metrics := g.do("GET", g.OperationsURL()+"/metrics", "")
