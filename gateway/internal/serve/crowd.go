@@ -18,13 +18,19 @@ type crowd struct {
 	most   int
 	closed func(which string) // told of each connection that had to go
 
-	mu      sync.Mutex                 // guards what follows
-	waiting *list.List                 // of net.Conn: those without a request under way, the longest first
-	all     map[net.Conn]*list.Element // nil element = a request is under way
+	mu     sync.Mutex                 // guards what follows
+	guests *list.List                 // of *guest; of those that wait, the longest first
+	all    map[net.Conn]*list.Element // where each is
+}
+
+// A guest is one connection.
+type guest struct {
+	conn    net.Conn
+	waiting bool // no request is under way
 }
 
 func newCrowd(most int, closed func(which string)) *crowd {
-	return &crowd{most: most, closed: closed, waiting: list.New(), all: map[net.Conn]*list.Element{}}
+	return &crowd{most: most, closed: closed, guests: list.New(), all: map[net.Conn]*list.Element{}}
 }
 
 // operationsConnections is how many connections people and their tools have.
@@ -50,47 +56,47 @@ func (c *crowd) note(conn net.Conn, state http.ConnState) {
 	conn = raw(conn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch state {
-	case http.StateNew:
+	at, known := c.all[conn]
+	switch {
+	case state == http.StateNew:
 		if len(c.all) >= c.most && !c.makeRoom() {
 			c.closed("new")
 			_ = conn.Close() // the server notices, and says that it is closed
 			return
 		}
-		c.all[conn] = c.waiting.PushBack(conn)
-	case http.StateIdle:
-		if at, known := c.all[conn]; known && at == nil {
-			c.all[conn] = c.waiting.PushBack(conn)
-		}
-	case http.StateActive:
-		if at := c.all[conn]; at != nil {
-			c.waiting.Remove(at)
-			c.all[conn] = nil
-		}
-	case http.StateHijacked, http.StateClosed:
-		c.forget(conn)
+		c.all[conn] = c.guests.PushBack(&guest{conn, true})
+	case !known: // it had to go
+	case state == http.StateIdle:
+		at.Value.(*guest).waiting = true
+		c.guests.MoveToBack(at)
+	case state == http.StateActive:
+		at.Value.(*guest).waiting = false
+	default: // closed, or no longer the server's
+		c.forget(at)
 	}
 }
 
-// makeRoom closes the connection that has been waiting for longest. The caller
+// makeRoom closes the connection that has been waiting for longest. Those it
+// passes over go to the back, so that the next one is found at once. The caller
 // holds c.mu.
 func (c *crowd) makeRoom() bool {
-	longest := c.waiting.Front()
-	if longest == nil {
-		return false
+	for range c.guests.Len() {
+		at := c.guests.Front()
+		one := at.Value.(*guest)
+		if one.waiting {
+			c.forget(at)
+			c.closed("idle")
+			_ = one.conn.Close()
+			return true
+		}
+		c.guests.MoveToBack(at)
 	}
-	conn := longest.Value.(net.Conn)
-	c.forget(conn)
-	c.closed("idle")
-	_ = conn.Close()
-	return true
+	return false
 }
 
-func (c *crowd) forget(conn net.Conn) {
-	if at := c.all[conn]; at != nil {
-		c.waiting.Remove(at)
-	}
-	delete(c.all, conn)
+func (c *crowd) forget(at *list.Element) {
+	delete(c.all, at.Value.(*guest).conn)
+	c.guests.Remove(at)
 }
 
 // size is how many connections there are.
