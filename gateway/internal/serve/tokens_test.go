@@ -186,3 +186,46 @@ func TestAClientCertificateProvesItsRow(t *testing.T) {
 		}
 	}
 }
+
+// TestR27AManagedServiceIsKnownByItsTokenOverTheWire asks in Connect's words; the
+// words of gRPC come from the same table.
+func TestR27AManagedServiceIsKnownByItsTokenOverTheWire(t *testing.T) {
+	s := tokentest.New(t)
+	c := loaded(t, "tokens:\n"+
+		"  introspection: {url: \""+s.URL+tokentest.IntrospectionPath+"\", client_id: \""+tokentest.ClientID+"\", client_secret: \""+tokentest.ClientSecret+"\"}\n"+
+		"callers:\n  - {name: services, public: true, protocols: [telemetry-gateway], introspection: {scopes: [\"telemetry_gateway::events::write\"]}}\n")
+	var log bytes.Buffer
+	text := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	g := startWith(t, c, serve.Options{Log: text, Events: text})
+	s.Opaque("canary-write", map[string]any{"scope": "telemetry_gateway::events::write"})
+	s.Opaque("canary-read", map[string]any{"scope": "telemetry_gateway::events::read"})
+	const event = `{"metadata":{"requestId":"r","identifier":{"managedService":{"serviceId":"search"}}},` +
+		`"event":{"id":"1234","timestamp":"2026-01-31T12:00:00Z","feature":"cody.chat","action":"opened"}}`
+	answers := ""
+	for name, c := range map[string]struct{ shown, path, body, says string }{
+		"its token":                       {"bearer canary-write", "/telemetrygateway.v1.TelemeteryGatewayService/RecordEvent", event, `{}`},
+		"another scope":                   {"Bearer canary-read", "/telemetrygateway.v1.TelemeteryGatewayService/RecordEvent", event, `"code":"permission_denied","message":"permission denied"`},
+		"nobody's token":                  {"Bearer canary-nobody", "/telemetrygateway.v1.TelemeteryGatewayService/RecordEvent", event, `"code":"permission_denied","message":"permission denied"`},
+		"no token":                        {"-", "/telemetrygateway.v1.TelemeteryGatewayService/RecordEvent", event, `"code":"unauthenticated"`},
+		"another scheme":                  {basicAuth("canary", "canary-write"), "/telemetrygateway.v1.TelemeteryGatewayService/RecordEvent", event, `"code":"unauthenticated"`},
+		"its token with another protocol": {"Bearer canary-write", "/v1/events", `{"event_name":"hello"}`, "protocol_not_allowed"},
+	} {
+		_, body := g.do("POST", g.IngestURL()+c.path, c.body, headersFor(c.shown)...)
+		answers += body
+		if !strings.Contains(body, c.says) {
+			t.Errorf("%s: %s, want %s", name, body, c.says)
+		}
+	}
+	s.Break(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusBadGateway); return true })
+	_, body := g.do("POST", g.IngestURL()+"/telemetrygateway.v1.TelemeteryGatewayService/RecordEvent", event, headersFor("Bearer canary-new")...)
+	if !strings.Contains(body, `"code":"internal"`) {
+		t.Errorf("nobody can tell: %s", body)
+	}
+	_, metrics := g.do("GET", g.OperationsURL()+"/metrics", "")
+	if !strings.Contains(metrics, `daybook_events_total{caller="services",protocol="telemetry-gateway",reason="",status="stored"} 1`) {
+		t.Error("the event is not counted as the service's")
+	}
+	g.stop()
+	<-g.stopped
+	requireNoCanary(t, map[string]string{"answers": answers + body, "metrics": metrics, "log": log.String()})
+}
