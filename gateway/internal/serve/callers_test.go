@@ -91,6 +91,21 @@ func TestAListOfCallersIsReadOrRefusedWithThePlace(t *testing.T) {
 	}
 }
 
+func TestASentenceSaysWhoMaySend(t *testing.T) {
+	row := "callers:\n  - {name: a, key_sha256: " + sha("k") + "}\n"
+	for text, want := range map[string]string{
+		"":  "anybody on this machine may send",
+		row: "1 caller may send",
+		row + "  - {name: b, key_sha256: " + sha("l") + "}\n": "2 callers may send",
+		row + "  - {name: anonymous, events: [x]}\n":          "1 caller may send",
+		"allow_anonymous: true\n" + row:                       "1 caller may send, and anybody on this machine who shows no credentials",
+	} {
+		if c, _, err := load(text, nil, nil); err != nil || c.WhoMaySend() != want {
+			t.Errorf("%s: %q, %v, want %q", text, c.WhoMaySend(), err, want)
+		}
+	}
+}
+
 func TestTheDocumentNamesEveryKeyOfACaller(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs", "callers.md"))
 	if err != nil {

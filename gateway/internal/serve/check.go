@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/internal/wal"
 )
 
@@ -49,7 +50,12 @@ func (c Config) WhoMaySend() string {
 	if !c.enforced() {
 		return anybody + " may send"
 	}
-	known := len(c.Callers) + len(c.Kept)
+	known := len(c.Kept)
+	for i := range c.Callers {
+		if c.Callers[i].Name != caller.AnonymousName { // which is nobody: it bounds the others
+			known++
+		}
+	}
 	text := fmt.Sprintf("%d callers may send", known)
 	if known == 1 {
 		text = "1 caller may send"
