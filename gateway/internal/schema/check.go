@@ -22,6 +22,9 @@ func (s *Schema) Check(metadata []byte) *daybook.Error {
 	if len(metadata) == 0 {
 		metadata = []byte("{}")
 	}
+	if jsontext.Value(metadata).Kind() != jsontext.KindBeginObject {
+		return s.mismatch("metadata", "it is no object")
+	}
 	r := reading{left: maxValues}
 	value := r.value(metadata, 1)
 	if r.excess != "" {

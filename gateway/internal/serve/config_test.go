@@ -309,6 +309,7 @@ func FuzzConfig(f *testing.F) {
 	}
 	f.Add("ingets: &a {b: *a}\n? x\n: - y\n")
 	f.Add("data: ${A:-${B}}\nstop: {delay: 1d12h}\n")
+	f.Add("redact: [{field: actor_id, with: mask}]\nrules:\n  - {match: 'true', sample: 0.1}\n  - {}\nschemas: {a: {minimum: 1.50, pattern: '$x'}}\nkill: {events: [a, b]}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, from, err := load(text, nil, nil)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"daybook.dev"
 	"daybook.dev/gateway/internal/admit"
+	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/nearest"
 	"daybook.dev/gateway/internal/rule"
 	"daybook.dev/gateway/internal/schema"
@@ -200,7 +201,28 @@ func ruleProblems(c Config, from Origins) []error {
 			problems = append(problems, fmt.Errorf("kill.destinations (%s): %w", from.Of("kill.destinations"), err))
 		}
 	}
+	problems = append(problems, unknownCallers(c, from)...)
 	return append(problems, quarantineNeedsPlace(c)...)
+}
+
+// unknownCallers: a switch that is misspelt would switch nothing off.
+func unknownCallers(c Config, from Origins) (problems []error) {
+	names := []string{caller.Anonymous.Name}
+	all, _ := c.callers(nil) // what is wrong with them is said elsewhere
+	for i := range all.Rows {
+		names = append(names, all.Rows[i].Name)
+	}
+	for _, name := range c.Kill.Callers.items() {
+		if slices.Contains(names, name) {
+			continue
+		}
+		hint := ""
+		if near := nearest.Name(name, slices.Values(names)); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		problems = append(problems, fmt.Errorf("kill.callers (%s): there is no caller %s%s", from.Of("kill.callers"), name, hint))
+	}
+	return problems
 }
 
 func killable(c Config, name string) error {

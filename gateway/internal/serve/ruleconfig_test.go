@@ -26,7 +26,7 @@ rules:
 schemas:
   order: {type: object, required: [id], properties: {id: {type: string, pattern: '^o-[0-9]+$'}}}
   address: {file: address.json}
-kill: {events: [heartbeat], callers: [noisy]}
+kill: {events: [heartbeat], callers: [anonymous]}
 `
 
 // loadDeciding loads a file beside which address.json is.
@@ -70,7 +70,7 @@ func TestWhatIsDecidedOfEventsIsRead(t *testing.T) {
 	if len(c.Schemas) != 2 || !strings.Contains(string(c.Schemas[0].Text), `"pattern":"^o-[0-9]+$"`) || string(c.Schemas[1].Text) != `{"type":"object"}` {
 		t.Errorf("schemas are %+v", c.Schemas)
 	}
-	if c.Kill.Events != "heartbeat" || c.Kill.Callers != "noisy" || from.Of("rules.2.name") != "daybook.yaml:11:12" {
+	if c.Kill.Events != "heartbeat" || c.Kill.Callers != "anonymous" || from.Of("rules.2.name") != "daybook.yaml:11:12" {
 		t.Errorf("kill is %+v; the name is from %s", c.Kill, from.Of("rules.2.name"))
 	}
 }
@@ -118,6 +118,7 @@ func TestWhatCannotBeDecidedIsRefusedWithThePlace(t *testing.T) {
 		"a schema that is elsewhere":   {"schemas: {order: {file: nowhere.json}}\n", "daybook.yaml:1:11: schemas.order.file: open nowhere.json: file does not exist"},
 		"a schema from the network":    {"schemas: {order: {$ref: 'https://example.com/x'}}\n", "daybook.yaml:1:11: schemas.order: failing loading \"https://example.com/x\": nothing is fetched"},
 		"an unknown destination":       {journal + "kill: {destinations: [bok]}\n", "kill.destinations (daybook.yaml:2:22): there is no destination bok; did you mean book?"},
+		"an unknown caller":            {"kill: {callers: [anonymus]}\n", "kill.callers (daybook.yaml:1:17): there is no caller anonymus; did you mean anonymous?"},
 		"the store":                    {journal + "store: book\nkill: {destinations: [book]}\n", "kill.destinations (daybook.yaml:3:22): book is the store: name callers or events, or stop the gateway"},
 		"no place for what is bad":     {journal + "store: book\nrules:\n  - {quarantine: 'no'}\n", "rules.1: quarantines events, and with store: book nothing is kept here: name a destination for them with dead_letters"},
 	} {
