@@ -57,7 +57,7 @@ interop-js: ## OpenTelemetry's exporters and Segment's SDK for Node, from npm, a
 	go test -count=1 -v -run Interop ./gateway/cmd/daybook/
 
 .PHONY: interop-opentelemetry
-interop-opentelemetry: ## OpenTelemetry's Go exporters, and our bridge behind them, against the gateway
+interop-opentelemetry: ## OpenTelemetry's Go exporters, unchanged, against the gateway
 	cd test/interop/go && GOWORK=off go test -count=1 -run OpenTelemetry ./...
 
 .PHONY: interop-browser
