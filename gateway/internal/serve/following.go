@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 
 	"daybook.dev"
@@ -26,6 +27,8 @@ type following struct {
 	replays *replay.Replayer
 	ledger  *ledger.Ledger
 	tracer  *query.Tracer
+
+	publishers *query.Publishers
 
 	running sync.WaitGroup
 	end     context.CancelFunc
@@ -61,8 +64,10 @@ func (g *Gateway) openFollowing(ctx context.Context) (err error) {
 		Store: g.journal, Instance: g.config.Instance, Destinations: f.accounts,
 		Failed: func(err error) { g.log.Error("the ledger cannot be kept", "err", err) },
 	})
+	f.openPublishers(filepath.Join(g.config.Data, "publishers"), g.log)
 	f.tracer = &query.Tracer{
-		Events: g.journal, Durability: g.journal.Durability(), Scopes: f.ledger.Callers,
+		Events: g.journal, Durability: g.journal.Durability(),
+		Scopes:     func() []string { return append(f.ledger.Callers(), f.publishers.Scopes()...) },
 		Deliveries: steps{follow: f, names: g.destinationNames()}, Unstored: &query.Unstored{},
 	}
 	g.metrics.registry.MustRegister(imbalance(f.ledger), deliveryStats{status: f.engine.Status, destinations: g.destinations})
@@ -120,7 +125,7 @@ func (f *following) closeBooks(ctx context.Context) error {
 	if f == nil || f.ledger == nil {
 		return nil
 	}
-	return f.ledger.Close(ctx)
+	return errors.Join(f.ledger.Close(ctx), f.publishers.Close())
 }
 
 // accounts is what became of the events of each destination.
@@ -141,6 +146,7 @@ func (f *following) observe(b accept.Batch, outcomes []daybook.Outcome) {
 		return
 	}
 	f.ledger.Observe(b.Caller.Name, outcomes)
+	f.notePublishers(b)
 	f.tracer.Unstored.Observe(b.Caller.Name, b.Protocol, outcomes)
 }
 
