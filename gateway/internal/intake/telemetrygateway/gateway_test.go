@@ -83,7 +83,12 @@ func newGateway() *gateway {
 	g.Service = telemetrygateway.Service{
 		Door: intake.Door{
 			Accept: g.accepter.Accept, Durability: daybook.Fsynced,
-			Refused: func(r intake.Refusal) { g.refused <- r },
+			Refused: func(r intake.Refusal) {
+				select {
+				case g.refused <- r:
+				default: // nobody looks at so many
+				}
+			},
 		},
 		Senders: proofs{}, Budget: intake.NewBudget(256 << 20), Private: new(telemetrygateway.Allowlist),
 	}
@@ -106,6 +111,12 @@ type server struct {
 // back, whatever the test has sent.
 func (g *gateway) listen(t testing.TB) *server {
 	t.Helper()
+	return g.listenFor(t, 0)
+}
+
+// listenFor is listen with a server that gives each request so much time.
+func (g *gateway) listenFor(t testing.TB, within time.Duration) *server {
+	t.Helper()
 	port, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +127,7 @@ func (g *gateway) listen(t testing.TB) *server {
 	h2.SetUnencryptedHTTP2(true)
 	routes := http.NewServeMux()
 	routes.Handle(telemetrygateway.Path, intake.Identified(g.Handler()))
-	behind := &http.Server{Handler: routes, Protocols: both}
+	behind := &http.Server{Handler: routes, Protocols: both, ReadTimeout: within, WriteTimeout: within}
 	s := &server{
 		gateway: g, address: port.Addr().String(), url: "http://" + port.Addr().String(),
 		h1: &http.Client{Transport: &http.Transport{}},

@@ -19,6 +19,10 @@ type peer struct {
 	stopped bool      // nothing more is read from it
 }
 
+// farewell is how much longer writing lasts than reading, so that a silent peer can
+// be told why its stream ends.
+const farewell = 10 * time.Second
+
 func newPeer(w http.ResponseWriter, idle time.Duration) *peer {
 	p := &peer{connection: http.NewResponseController(w), idle: idle}
 	p.alive()
@@ -38,7 +42,7 @@ func (p *peer) alive() {
 	deadline := now.Add(p.idle)
 	// Without deadlines, as behind a recorder in a test, there is nothing to renew.
 	_ = p.connection.SetReadDeadline(deadline)
-	_ = p.connection.SetWriteDeadline(deadline)
+	_ = p.connection.SetWriteDeadline(deadline.Add(farewell))
 }
 
 // stop ends reading, also the read under way. Writing goes on.
