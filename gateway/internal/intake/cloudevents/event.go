@@ -188,7 +188,8 @@ func (d *decoder) metadata(e *event) []byte {
 		out = append(out, `"`+memberName+`":`...)
 		out = appendAttributes(out, e.rest())
 	}
-	d.out = append(out, '}')
+	out = append(out, '}')
+	d.out = out
 	return d.out[e.mark:len(d.out):len(d.out)]
 }
 
