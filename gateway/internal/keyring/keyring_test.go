@@ -184,8 +184,8 @@ func TestALineThatIsNoCallerIsNamed(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that no file makes callers without a valid name and hash count,
-// and that what is read can be written.
+// FuzzParse holds that what is read of any file has a row for each caller, with a
+// hash for each of its keys.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"name":"a","keys":[]}`))
 	f.Add([]byte("\n{}\n"))
@@ -197,6 +197,11 @@ func FuzzParse(f *testing.F) {
 		}
 		if rows := ring.Rows(); len(rows) != len(ring) {
 			t.Fatalf("%d rows of %d callers", len(rows), len(ring))
+		}
+		for i, row := range ring.Rows() {
+			if len(row.Keys) != len(ring[i].Keys) {
+				t.Fatalf("%d hashes of %d keys", len(row.Keys), len(ring[i].Keys))
+			}
 		}
 	})
 }

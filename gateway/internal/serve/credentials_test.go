@@ -102,6 +102,47 @@ func TestR27TheVerdictOnAProofIsTheSameOnEveryProtocol(t *testing.T) {
 	}
 }
 
+// TestR30 shows every credential at every door, at the level that logs most, and
+// looks for them wherever the gateway says something.
+func TestR30NothingOfACredentialIsSeenAgain(t *testing.T) {
+	c := loaded(t, knownCallers)
+	c.Operations.Token, c.Operations.ReadToken = "canary-admin", "canary-reader"
+	var log bytes.Buffer
+	text := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	g := startWith(t, c, serve.Options{Log: text, Events: text})
+	said := map[string]string{}
+	for _, p := range proofs {
+		for _, at := range []struct{ method, url, body string }{
+			{"POST", g.IngestURL() + "/v1/events", `{"event_name":"hello"}`},
+			{"POST", g.IngestURL() + "/events.v1.EventLoggingService/LogEvent", `{"event_name":"hello"}`},
+			{"GET", g.IngestURL() + "/v1/settings", ""},
+			{"GET", g.OperationsURL() + "/metrics", ""},
+			{"POST", g.OperationsURL() + "/v1/deadletters/drop", "{}"},
+		} {
+			_, body := g.do(at.method, at.url, at.body, headersFor(p.shown)...)
+			said["answers"] += body
+		}
+	}
+	for what, path := range map[string]string{"metrics": "/metrics", "rows": "/v1/tail?from=start&follow=false", "account": "/v1/ledger"} {
+		_, said[what] = g.do("GET", g.OperationsURL()+path, "", "Authorization", "Bearer canary-reader")
+	}
+	var printed strings.Builder
+	if err := g.Config().WriteYAML(&printed, nil); err != nil {
+		t.Fatal(err)
+	}
+	said["printed configuration"] = printed.String()
+	for _, found := range serve.Check(t.Context(), g.Config(), nil, "") {
+		said["check"] += found.Detail
+	}
+	g.stop()
+	<-g.stopped
+	said["log"] = log.String()
+	requireNoCanary(t, said)
+	if !strings.Contains(said["rows"], `"caller":"checkout"`) || !strings.Contains(said["log"], "unknown_credentials") {
+		t.Error("the gateway was not asked what this test is about")
+	}
+}
+
 // requireNoCanary is R30 for credentials: nothing that was shown, nor its base64,
 // is seen again.
 func requireNoCanary(t *testing.T, texts map[string]string) {
