@@ -94,7 +94,7 @@ func TestASchemaThatCannotBeUsedIsRefusedByName(t *testing.T) {
 		"from the network":      {`{"$ref":"https://example.com/x.json"}`, "nothing is fetched"},
 		"from a file":           {`{"$ref":"file://` + secret + `"}`, "nothing is fetched"},
 		"another draft":         {`{"$schema":"https://example.com/draft"}`, "nothing is fetched"},
-		"a schema nobody has":   {`{"$ref":"addres"}`, "nothing is fetched"},
+		"a schema nobody has":   {`{"$ref":"place"}`, "nothing is fetched"},
 		"a part it has not":     {`{"$ref":"#/$defs/x"}`, ""},
 		"more than can be read": {`{"title":"` + strings.Repeat("x", 1<<20) + `"}`, "the most are 1048576"},
 	} {
