@@ -69,42 +69,46 @@ func TestR20(t *testing.T) {
 			both(t, logs, want, map[int]string{200: "", 400: "event_too_large"}[want])
 		}
 	})
-	t.Run("64 levels are stored, 65 refused", func(t *testing.T) {
-		for at, first := range map[string]int{"body": 2, "attributes": 3, "resource": 4} {
-			for _, kind := range []string{"maps", "lists", "bytes at the bottom"} {
-				for n, want := range map[int]int{63: 200, 64: 200, 65: 400} {
-					logs, r := oneRecord()
-					v := r.Body()
-					switch at {
-					case "attributes":
-						v = r.Attributes().PutEmpty("a")
-					case "resource":
-						v = logs.ResourceLogs().At(0).Resource().Attributes().PutEmpty("a")
-					}
-					nest(v, n-first+1, kind)
-					both(t, logs, want, map[int]string{200: "", 400: "too_deep"}[want])
+	t.Run("64 levels are stored, 65 refused", levelsAtTheLimit)
+	t.Run("bodies as sent and decompressed", bodiesAtTheLimit)
+}
+
+func levelsAtTheLimit(t *testing.T) {
+	for at, first := range map[string]int{"body": 2, "attributes": 3, "resource": 4} {
+		for _, kind := range []string{"maps", "lists", "bytes at the bottom"} {
+			for n, want := range map[int]int{63: 200, 64: 200, 65: 400} {
+				logs, r := oneRecord()
+				v := r.Body()
+				switch at {
+				case "attributes":
+					v = r.Attributes().PutEmpty("a")
+				case "resource":
+					v = logs.ResourceLogs().At(0).Resource().Attributes().PutEmpty("a")
 				}
+				nest(v, n-first+1, kind)
+				both(t, logs, want, map[int]string{200: "", 400: "too_deep"}[want])
 			}
 		}
-	})
-	t.Run("bodies as sent and decompressed", func(t *testing.T) {
-		const limit = 4_000
-		for n, want := range map[int]int{limit - 1: 200, limit: 200, limit + 1: 413} {
-			padded := "{}" + strings.Repeat(" ", n-2)
+	}
+}
+
+func bodiesAtTheLimit(t *testing.T) {
+	const limit = 4_000
+	for n, want := range map[int]int{limit - 1: 200, limit: 200, limit + 1: 413} {
+		padded := "{}" + strings.Repeat(" ", n-2)
+		s := newService(intaketest.Nowhere{})
+		s.Body = &intake.Body{MaxBytes: limit}
+		if w := post(s, asJSON, padded); w.Code != want {
+			t.Errorf("%d bytes: status %d", n, w.Code)
+		}
+		for encoding, packed := range packed(t, padded) {
 			s := newService(intaketest.Nowhere{})
-			s.Body = &intake.Body{MaxBytes: limit}
-			if w := post(s, asJSON, padded); w.Code != want {
-				t.Errorf("%d bytes: status %d", n, w.Code)
-			}
-			for encoding, packed := range packed(t, padded) {
-				s := newService(intaketest.Nowhere{})
-				s.Body = &intake.Body{MaxDecoded: limit}
-				if w := post(s, asJSON, packed, "Content-Encoding", encoding); w.Code != want {
-					t.Errorf("%d bytes in %s: status %d", n, encoding, w.Code)
-				}
+			s.Body = &intake.Body{MaxDecoded: limit}
+			if w := post(s, asJSON, packed, "Content-Encoding", encoding); w.Code != want {
+				t.Errorf("%d bytes in %s: status %d", n, encoding, w.Code)
 			}
 		}
-	})
+	}
 }
 
 // nest makes v a value of that many levels.

@@ -2,7 +2,6 @@ package otlp
 
 import (
 	"fmt"
-	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -60,69 +59,6 @@ const (
 
 	listValues = 1 // of an array, and of a list of keys with values
 )
-
-// A message reads the fields of one message in their order.
-type message struct {
-	rest   []byte
-	broken bool // it is no message
-
-	number protowire.Number
-	typ    protowire.Type
-	bytes  []byte // of a field that has a length
-	n      uint64 // of a number
-}
-
-// next reads the next field. False means that there is none.
-func (m *message) next() bool {
-	if len(m.rest) == 0 || m.broken {
-		return false
-	}
-	number, typ, n := protowire.ConsumeTag(m.rest)
-	if n < 0 {
-		m.broken = true
-		return false
-	}
-	m.number, m.typ, m.bytes, m.rest = number, typ, nil, m.rest[n:]
-	switch typ {
-	case protowire.BytesType:
-		m.bytes, n = protowire.ConsumeBytes(m.rest)
-	case protowire.VarintType:
-		m.n, n = protowire.ConsumeVarint(m.rest)
-	case protowire.Fixed64Type:
-		m.n, n = protowire.ConsumeFixed64(m.rest)
-	case protowire.Fixed32Type:
-		var short uint32
-		short, n = protowire.ConsumeFixed32(m.rest)
-		m.n = uint64(short)
-	default:
-		n = protowire.ConsumeFieldValue(number, typ, m.rest)
-	}
-	if n < 0 {
-		m.broken = true
-		return false
-	}
-	m.rest = m.rest[n:]
-	return true
-}
-
-// is reports whether the field read last is that one.
-func (m *message) is(number protowire.Number, typ protowire.Type) bool {
-	return m.number == number && m.typ == typ
-}
-
-// each reads m to its end.
-func (d *decoder) each(m *message) bool {
-	if d.stop != nil {
-		return false
-	}
-	if m.next() {
-		return true
-	}
-	if m.broken {
-		d.halt(refusal("", reasonInvalidProtobuf, "the request is not a valid ExportLogsServiceRequest"))
-	}
-	return false
-}
 
 // proto reads a request from Protocol Buffers.
 func (d *decoder) proto(body []byte) {
@@ -350,95 +286,6 @@ func (d *decoder) protoAttributes(body []byte, r *record) {
 	}
 	d.leaveAttributes(o, r)
 	r.attributes = span{uint32(start), uint32(len(d.parts))}
-}
-
-// protoKeyValue reads one member of o; level is that of its value.
-func (d *decoder) protoKeyValue(body []byte, o object, level int) {
-	var key, value []byte
-	m := message{rest: body}
-	for d.each(&m) {
-		switch {
-		case m.is(keyValueKey, protowire.BytesType):
-			key = m.bytes
-		case m.is(keyValueValue, protowire.BytesType):
-			value = m.bytes
-		}
-	}
-	if d.done() {
-		return
-	}
-	d.key(o, key)
-	d.protoValue(value, level)
-}
-
-// protoValue reads a value of any type; level is the one that it has if it is
-// an object or an array. One of no type is null.
-func (d *decoder) protoValue(body []byte, level int) {
-	var last message
-	m := message{rest: body}
-	for d.each(&m) {
-		switch {
-		case m.is(valueString, protowire.BytesType), m.is(valueBytes, protowire.BytesType),
-			m.is(valueArray, protowire.BytesType), m.is(valueKvlist, protowire.BytesType),
-			m.is(valueBool, protowire.VarintType), m.is(valueInt, protowire.VarintType), m.is(valueDouble, protowire.Fixed64Type):
-			last = m
-		}
-	}
-	if d.done() {
-		return
-	}
-	switch last.number {
-	case valueString:
-		d.quote(last.bytes)
-	case valueBool:
-		d.bool(protowire.DecodeBool(last.n))
-	case valueInt:
-		d.int(int64(last.n))
-	case valueDouble:
-		d.double(math.Float64frombits(last.n), level)
-	case valueArray:
-		d.protoArray(last.bytes, level)
-	case valueKvlist:
-		d.protoKvlist(last.bytes, level)
-	case valueBytes:
-		d.bytes(last.bytes, level)
-	default:
-		d.literal("null")
-	}
-}
-
-func (d *decoder) protoArray(body []byte, level int) {
-	if !d.deeper(level) {
-		return
-	}
-	d.literal("[")
-	first := true
-	m := message{rest: body}
-	for d.each(&m) && !d.done() {
-		if !m.is(listValues, protowire.BytesType) {
-			continue
-		}
-		if !first {
-			d.literal(",")
-		}
-		first = false
-		d.protoValue(m.bytes, level+1)
-	}
-	d.literal("]")
-}
-
-func (d *decoder) protoKvlist(body []byte, level int) {
-	if !d.deeper(level) {
-		return
-	}
-	o := d.enter()
-	m := message{rest: body}
-	for d.each(&m) && !d.done() {
-		if m.is(listValues, protowire.BytesType) {
-			d.protoKeyValue(m.bytes, o, level+1)
-		}
-	}
-	d.leaveValue(o)
 }
 
 // id takes a trace's or span's id from its bytes. Nothing and zeros are none.

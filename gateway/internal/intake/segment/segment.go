@@ -28,7 +28,7 @@ import (
 // Protocol is this protocol's name in rows and metrics.
 const Protocol = "segment"
 
-// Type is the type of events that say who somebody is.
+// identity is the type of events that say who somebody is.
 const identity daybook.Type = "identity"
 
 // A kind is what a message is about: the word that stands in its member type.
