@@ -55,7 +55,7 @@ func TestWrongUsageIsAnsweredWithTheReasonTheUsageAndStatus2(t *testing.T) {
 		"config prnt":                    `daybook config has no command "prnt"; did you mean print?`,
 		"config example mars":            `"mars" is no example: there are cloudrun, laptop, vm`,
 		"version more":                   `unknown command "more"`,
-		"check --nope":                   "unknown flag --nope\n",
+		"check --zebra":                  "unknown flag --zebra\n",
 		"serve --ingest-lisen :8080":     "unknown flag --ingest-lisen; did you mean --ingest-listen?\n",
 		"check -x":                       "unknown shorthand flag: 'x'",
 		"version -o xml":                 `--output: "xml" is not one of: table, json`,
@@ -80,13 +80,13 @@ func TestWrongUsageIsAnsweredWithTheReasonTheUsageAndStatus2(t *testing.T) {
 
 func TestAWrongConfigurationIsAFailureAndSaysWhereEachMistakeIs(t *testing.T) {
 	c := newConsole(t, map[string]string{"DAYBOOK_LIMITS_BATCH": "many"})
-	c.write("daybook.yaml", "data: x\ningets:\n  listen: a\nrules: []\n")
+	c.write("daybook.yaml", "data: x\ningets:\n  listen: a\nzebra: []\n")
 	for _, command := range []string{"serve", "config print", "tail"} {
 		if status := c.run(strings.Fields(command)...); status != exitFailed {
 			t.Errorf("%s: status %d, want %d", command, status, exitFailed)
 		}
 		want := "daybook: daybook.yaml: ingets: unknown key at line 2, column 1; did you mean ingest?\n" +
-			"daybook: daybook.yaml:4:1: rules: not available in this version\n"
+			"daybook: daybook.yaml: zebra: unknown key at line 4, column 1\n"
 		if c.stderr.String() != want {
 			t.Errorf("%s: printed\n%swant\n%s", command, &c.stderr, want)
 		}
