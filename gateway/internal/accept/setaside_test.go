@@ -152,6 +152,18 @@ func TestNothingIsKeptWhereTheOperatorSaysSo(t *testing.T) {
 	}
 }
 
+func TestTheTimeOfAnEventThatIsNotStoredIsNobodysConcern(t *testing.T) {
+	a := newAccepter(&memory{})
+	a.Skewed = func(_ accept.Batch, skew admit.Skew, events int) {
+		t.Errorf("told of %d events of the %v", events, skew)
+	}
+	b := mixedBatch()
+	b.Events[1].Event.Time, b.Events[1].TimeGiven = time.Unix(0, 0), true
+	if o := a.Accept(t.Context(), b)[1]; o.Durability != daybook.Fsynced {
+		t.Errorf("outcome %+v", o)
+	}
+}
+
 func TestAnEventWithoutAnIDIsKeptUnderTheOneItIsGiven(t *testing.T) {
 	m := &memory{}
 	b := waiting("")

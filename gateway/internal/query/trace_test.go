@@ -183,7 +183,7 @@ func TestWhatWasNotStoredIsRememberedToo(t *testing.T) {
 		"r": {query.Refused, "blank_name", "over http: event_name is blank"},
 		"d": {query.Dropped, "rule", "over http"},
 		"f": {query.Failed, "disk_full", "over http"},
-		"s": {query.Never, "", ""}, "2": {query.Never, "", ""}, "u": {query.Never, "", ""}, "": {query.Never, "", ""}, "x": {query.Never, "", ""},
+		"s": {query.Never, "", ""}, "2": {query.Never, "", ""}, "kept": {query.Never, "", ""}, "u": {query.Never, "", ""}, "": {query.Never, "", ""}, "x": {query.Never, "", ""},
 	} {
 		got := tr.trace(t, id, "")
 		if got.Answer != want.answer {
