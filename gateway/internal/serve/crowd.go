@@ -11,26 +11,30 @@ import (
 )
 
 // A crowd bounds the connections of a listener: each has a descriptor, and the
-// journal needs some too. Where there are too many, the one that has sent no
-// request for longest goes, so that whoever opens connections and sends nothing,
-// or sends it forever, keeps nobody out. It is safe for concurrent use.
+// journal needs some too. Where there are too many, the one goes that has been
+// there for longest without a request, and where all have sent one, the one that
+// has been idle for longest: whoever opens connections and sends nothing, or sends
+// it forever, keeps nobody out, and costs nobody else a connection that is in use.
+// It is safe for concurrent use.
 type crowd struct {
 	most   int
 	closed func(which string) // told of each connection that had to go
 
 	mu     sync.Mutex                 // guards what follows
-	guests *list.List                 // of *guest; of those that wait, the longest first
+	fresh  *list.List                 // of *guest that have sent no request yet; the longest first
+	guests *list.List                 // of *guest that have; of those that wait, the longest first
 	all    map[net.Conn]*list.Element // where each is
 }
 
 // A guest is one connection.
 type guest struct {
 	conn    net.Conn
-	waiting bool // no request is under way
+	in      *list.List // where it is
+	waiting bool       // no request is under way
 }
 
 func newCrowd(most int, closed func(which string)) *crowd {
-	return &crowd{most: most, closed: closed, guests: list.New(), all: map[net.Conn]*list.Element{}}
+	return &crowd{most: most, closed: closed, fresh: list.New(), guests: list.New(), all: map[net.Conn]*list.Element{}}
 }
 
 // operationsConnections is how many connections people and their tools have.
@@ -64,39 +68,52 @@ func (c *crowd) note(conn net.Conn, state http.ConnState) {
 			_ = conn.Close() // the server notices, and says that it is closed
 			return
 		}
-		c.all[conn] = c.guests.PushBack(&guest{conn, true})
+		c.put(&guest{conn: conn, waiting: true}, c.fresh)
 	case !known: // it had to go
 	case state == http.StateIdle:
-		at.Value.(*guest).waiting = true
-		c.guests.MoveToBack(at)
+		one := at.Value.(*guest)
+		one.waiting = true
+		one.in.MoveToBack(at)
 	case state == http.StateActive:
-		at.Value.(*guest).waiting = false
+		one := at.Value.(*guest)
+		one.waiting = false
+		if one.in == c.fresh {
+			c.fresh.Remove(at)
+			c.put(one, c.guests)
+		}
 	default: // closed, or no longer the server's
 		c.forget(at)
 	}
 }
 
-// makeRoom closes the connection that has been waiting for longest. Those it
-// passes over go to the back, so that the next one is found at once. The caller
-// holds c.mu.
+func (c *crowd) put(one *guest, in *list.List) {
+	one.in = in
+	c.all[one.conn] = in.PushBack(one)
+}
+
+// makeRoom closes a connection, where one is waiting. Those it passes over go to
+// the back, so that the next one is found at once. The caller holds c.mu.
 func (c *crowd) makeRoom() bool {
-	for range c.guests.Len() {
-		at := c.guests.Front()
-		one := at.Value.(*guest)
-		if one.waiting {
-			c.forget(at)
-			c.closed("idle")
-			_ = one.conn.Close()
-			return true
+	for _, in := range []*list.List{c.fresh, c.guests} {
+		for range in.Len() {
+			at := in.Front()
+			one := at.Value.(*guest)
+			if one.waiting {
+				c.forget(at)
+				c.closed("idle")
+				_ = one.conn.Close()
+				return true
+			}
+			in.MoveToBack(at)
 		}
-		c.guests.MoveToBack(at)
 	}
 	return false
 }
 
 func (c *crowd) forget(at *list.Element) {
-	delete(c.all, at.Value.(*guest).conn)
-	c.guests.Remove(at)
+	one := at.Value.(*guest)
+	delete(c.all, one.conn)
+	one.in.Remove(at)
 }
 
 // size is how many connections there are.
