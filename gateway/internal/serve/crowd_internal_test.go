@@ -23,7 +23,7 @@ func TestTheConnectionThatWaitedLongestMakesRoom(t *testing.T) {
 	var gone, closed []string
 	c := newCrowd(3, func(which string) { closed = append(closed, which) })
 	conns := map[string]*named{}
-	for _, step := range strings.Fields("+a !a ~a +b +c +d +e !c !d !a !e +f ~e +g -g -a +h +i") {
+	for step := range strings.FieldsSeq("+a !a ~a +b +c +d +e !c !d !a !e +f ~e +g -g -a +h +i") {
 		name := step[1:]
 		if conns[name] == nil {
 			conns[name] = &named{name: name, gone: &gone}
