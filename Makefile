@@ -56,6 +56,13 @@ interop-js: ## OpenTelemetry's exporters and Segment's SDK for Node, from npm, a
 	@! command -v npm >/dev/null || (cd test/interop/js && npm ci --ignore-scripts --no-audit --no-fund --loglevel error)
 	go test -count=1 -v -run Interop ./gateway/cmd/daybook/
 
+.PHONY: interop-telemetry
+interop-telemetry: ## The telemetry gateway's protocol from grpc-js: 100,000 events, also through two kills (Debian, root: installs Node)
+	@command -v node >/dev/null && command -v npm >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nodejs npm; }
+	@! command -v npm >/dev/null || (cd test/interop/telemetry && npm ci --ignore-scripts --no-audit --no-fund --loglevel error)
+	go test -count=1 -v -run TelemetryOfAnotherLibrary ./gateway/cmd/daybook/
+
 .PHONY: interop-opentelemetry
 interop-opentelemetry: ## OpenTelemetry's Go exporters, unchanged, against the gateway
 	cd test/interop/go && GOWORK=off go test -count=1 -run OpenTelemetry ./...

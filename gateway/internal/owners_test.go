@@ -44,6 +44,7 @@ var forTests = []string{
 	"go.opentelemetry.io/collector/pdata", // what package otlp is compared with
 	"go.uber.org/goleak",
 	"golang.org/x/net/http2",
+	"google.golang.org/grpc",
 	"google.golang.org/protobuf",
 	"pgregory.net/rapid",
 }
