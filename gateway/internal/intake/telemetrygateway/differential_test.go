@@ -144,21 +144,21 @@ func full(t testing.TB) *telemetrygatewayv1.Event {
 		Id: "1234", Timestamp: &timestamppb.Timestamp{Seconds: 1767355200, Nanos: 120_000_000}, Feature: "search", Action: "run",
 		Source: &telemetrygatewayv1.EventSource{
 			Server: &telemetrygatewayv1.EventSource_Server{Version: "5.2"},
-			Client: &telemetrygatewayv1.EventSource_Client{Name: "web", Version: proto.String("")},
+			Client: &telemetrygatewayv1.EventSource_Client{Name: "web", Version: new("")},
 		},
 		Parameters: &telemetrygatewayv1.EventParameters{
 			Version: 7, LegacyMetadata: map[string]int64{"a": 1, "b": math.MaxInt64}, PrivateMetadata: private,
 			BillingMetadata: &telemetrygatewayv1.EventBillingMetadata{Product: "p", Category: "c"},
 			Metadata:        map[string]float64{"a": 0.5, "recordsPrivateMetadataQuery": 1, "nan": math.NaN(), "small": 1e-9},
 		},
-		User:         &telemetrygatewayv1.EventUser{UserId: proto.Int64(42), AnonymousUserId: proto.String("anon"), SamsExternalId: proto.String("sams")},
+		User:         &telemetrygatewayv1.EventUser{UserId: proto.Int64(42), AnonymousUserId: new("anon"), SamsExternalId: new("sams")},
 		FeatureFlags: &telemetrygatewayv1.EventFeatureFlags{Flags: map[string]string{"blue": "true", "": "é\x00\""}},
 		MarketingTracking: &telemetrygatewayv1.EventMarketingTracking{
-			Url: proto.String("https://example.com/?a=1&b=2"), FirstSourceUrl: proto.String("f"), CohortId: proto.String("c"), Referrer: proto.String("r"),
-			LastSourceUrl: proto.String("l"), DeviceSessionId: proto.String("d"), SessionReferrer: proto.String("s"), SessionFirstUrl: proto.String(""),
+			Url: new("https://example.com/?a=1&b=2"), FirstSourceUrl: new("f"), CohortId: new("c"), Referrer: new("r"),
+			LastSourceUrl: new("l"), DeviceSessionId: new("d"), SessionReferrer: new("s"), SessionFirstUrl: new(""),
 		},
 		Interaction: &telemetrygatewayv1.EventInteraction{
-			TraceId: proto.String("t"), InteractionId: proto.String("i"), Geolocation: &telemetrygatewayv1.EventInteraction_Geolocation{CountryCode: "DE"},
+			TraceId: new("t"), InteractionId: new("i"), Geolocation: &telemetrygatewayv1.EventInteraction_Geolocation{CountryCode: "DE"},
 		},
 	}
 }
@@ -173,7 +173,7 @@ func seeds(t testing.TB) []*telemetrygatewayv1.Event {
 // makes of it, but for the license key.
 func FuzzMetadata(f *testing.F) {
 	service := managed("s")
-	service.GetManagedService().ServiceEnvironment = proto.String("")
+	service.GetManagedService().ServiceEnvironment = new("")
 	for _, id := range []*telemetrygatewayv1.Identifier{nil, {}, licensed(goodKey, "i"), unlicensed("i\x00"), service} {
 		wire, err := proto.Marshal(hello(id).GetMetadata())
 		if err != nil {

@@ -134,7 +134,8 @@ func (d *decoder) metadata(f *wirejson.Fields) (json.RawMessage, error) {
 		d.space = dst[:begin]
 		return nil, err
 	}
-	d.space = append(dst, '}')
+	dst = append(dst, '}')
+	d.space = dst
 	return d.space[begin:len(d.space):len(d.space)], nil
 }
 

@@ -53,7 +53,7 @@ func (s *server) raw(t testing.TB, body io.Reader, headers ...string) (answers, 
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/grpc")
-	r.Header.Set("Te", "trailers")
+	r.Header.Set("TE", "trailers")
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
@@ -317,7 +317,7 @@ func TestR30(t *testing.T) {
 
 func TestWhatIsAboutMarketingStaysOfPublicSendersOnly(t *testing.T) {
 	tracked := with("1", func(e *event) {
-		e.MarketingTracking = &telemetrygatewayv1.EventMarketingTracking{Url: proto.String("https://example.com/pricing")}
+		e.MarketingTracking = &telemetrygatewayv1.EventMarketingTracking{Url: new("https://example.com/pricing")}
 	})
 	for name, c := range map[string]struct {
 		identifier *telemetrygatewayv1.Identifier

@@ -68,7 +68,7 @@ func (s *Service) single(ctx context.Context, v *visit, wire []byte) (o daybook.
 	d := decoder{private: s.Private.current(), public: who.caller.Public}
 	b := newBatch(s, &who, intake.RequestIDOf(v.header))
 	defer b.lease.Release()
-	if problem = b.add(d.event(f[singleEvent].Bytes), len(wire)); problem != nil {
+	if problem := b.add(d.event(f[singleEvent].Bytes), len(wire)); problem != nil {
 		return o, problem
 	}
 	o = b.outcomes(ctx)[0]

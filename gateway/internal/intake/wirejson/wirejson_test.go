@@ -3,6 +3,7 @@ package wirejson_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -120,12 +121,12 @@ func seeds() []proto.Message {
 		panic(err)
 	}
 	return []proto.Message{
-		&telemetrygatewayv1.EventUser{UserId: proto.Int64(math.MinInt64), AnonymousUserId: proto.String(""), SamsExternalId: proto.String("a\"\\\b\f\n\r\t\x00\x1f\x7f<>&\u2028é\U0001F600\uFFFD")},
-		&telemetrygatewayv1.EventSource{Server: &telemetrygatewayv1.EventSource_Server{}, Client: &telemetrygatewayv1.EventSource_Client{Name: "web", Version: proto.String("")}},
+		&telemetrygatewayv1.EventUser{UserId: proto.Int64(math.MinInt64), AnonymousUserId: new(""), SamsExternalId: new("a\"\\\b\f\n\r\t\x00\x1f\x7f<>&\u2028é\U0001F600\uFFFD")},
+		&telemetrygatewayv1.EventSource{Server: &telemetrygatewayv1.EventSource_Server{}, Client: &telemetrygatewayv1.EventSource_Client{Name: "web", Version: new("")}},
 		&telemetrygatewayv1.EventFeatureFlags{Flags: map[string]string{"b": "1", "a": "", "": "2", "é": "3"}},
-		&telemetrygatewayv1.EventInteraction{TraceId: proto.String("t"), Geolocation: &telemetrygatewayv1.EventInteraction_Geolocation{CountryCode: "DE"}},
+		&telemetrygatewayv1.EventInteraction{TraceId: new("t"), Geolocation: &telemetrygatewayv1.EventInteraction_Geolocation{CountryCode: "DE"}},
 		&telemetrygatewayv1.RecordEventsRequestMetadata{RequestId: "r", Identifier: &telemetrygatewayv1.Identifier{Identifier: &telemetrygatewayv1.Identifier_ManagedService{
-			ManagedService: &telemetrygatewayv1.Identifier_ManagedServiceIdentifier{ServiceId: "s", ServiceEnvironment: proto.String("dev")},
+			ManagedService: &telemetrygatewayv1.Identifier_ManagedServiceIdentifier{ServiceId: "s", ServiceEnvironment: new("dev")},
 		}}},
 		&telemetrygatewayv1.EventParameters{
 			Version: -1, LegacyMetadata: map[string]int64{"a": 1, "z": math.MaxInt64}, PrivateMetadata: private,
@@ -172,14 +173,14 @@ func TestWhatIsTooMuchIsRefusedBeforeItIsWritten(t *testing.T) {
 	t.Run("a text", func(t *testing.T) {
 		e := wirejson.Encoder{MaxBytes: 1000}
 		got, err := e.AppendMessage(nil, shape, flags(1, strings.Repeat("x", 1001)))
-		if err != wirejson.ErrTooLong || len(got) > 1000 {
+		if !errors.Is(err, wirejson.ErrTooLong) || len(got) > 1000 {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}
 	})
 	t.Run("many texts", func(t *testing.T) {
 		e := wirejson.Encoder{MaxBytes: 1000}
 		got, err := e.AppendMessage(nil, shape, flags(20, strings.Repeat("x", 100)))
-		if err != wirejson.ErrTooLong || len(got) > 1200 {
+		if !errors.Is(err, wirejson.ErrTooLong) || len(got) > 1200 {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}
 	})
@@ -201,7 +202,7 @@ func TestWhatIsTooMuchIsRefusedBeforeItIsWritten(t *testing.T) {
 		if got, err := e.AppendMessage(nil, shape, bytes.Repeat(entry, wirejson.MaxKeys)); err != nil || string(got) != `{"flags":{"":""}}` {
 			t.Errorf("%s, %v", got, err)
 		}
-		if _, err := e.AppendMessage(nil, shape, bytes.Repeat(entry, wirejson.MaxKeys+1)); err != wirejson.ErrTooManyKeys {
+		if _, err := e.AppendMessage(nil, shape, bytes.Repeat(entry, wirejson.MaxKeys+1)); !errors.Is(err, wirejson.ErrTooManyKeys) {
 			t.Error(err)
 		}
 	})
