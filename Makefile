@@ -45,6 +45,10 @@ test-outside: ## Test the modules that stand outside the workspace
 	cd bridge && GOWORK=off CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) ./...
 	cd bench && GOWORK=off go vet ./...
 
+.PHONY: interop
+interop: grpcurl interop-js interop-telemetry interop-opentelemetry interop-cloudevents ## SDKs that nobody here wrote, unchanged, against the gateway (interop-browser needs Chromium, and is apart)
+	DAYBOOK_REQUIRE=curl,grpcurl go test -count=1 -run Snippets ./gateway/internal/serve/
+
 .PHONY: interop-cloudevents
 interop-cloudevents: ## CloudEvents' Go SDK, unchanged, against the gateway
 	cd test/interop/go && GOWORK=off go test -count=1 -run GoSDK ./...

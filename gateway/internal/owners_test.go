@@ -27,6 +27,7 @@ var owners = map[string][]string{
 	"golang.org/x/crypto/ssh":                  {"internal/caller/license"},
 	"golang.org/x/crypto/argon2":               {"internal/caller"},
 	"golang.org/x/crypto/bcrypt":               {"internal/caller"},
+	"golang.org/x/net":                         {"internal/serve"},
 	"golang.org/x/mod":                         {"internal/store/evidence"},
 	"golang.org/x/term":                        {"cmd/daybook"},
 	"golang.org/x/time":                        {"internal/caller", "internal/replay"},

@@ -29,14 +29,21 @@ import (
 // sdks is where the scripts are that use them.
 const sdks = "../../../test/interop/js"
 
+// needSDKs returns the path of node, where the SDKs are installed for it.
+func needSDKs(t *testing.T) (node string) {
+	t.Helper()
+	node = need.Command(t, "node")
+	if _, err := os.Stat(filepath.Join(sdks, "node_modules")); err != nil {
+		need.Missing(t, "interop-js", "the SDKs are not installed; make interop-js does that")
+	}
+	return node
+}
+
 // runSDK runs a script of test/interop/js, which must succeed. What the SDK
 // writes is the test's log.
 func runSDK(t *testing.T, env []string, script string, args ...string) {
 	t.Helper()
-	node := need.Command(t, "node")
-	if _, err := os.Stat(filepath.Join(sdks, "node_modules")); err != nil {
-		need.Missing(t, "interop-js", "the SDKs are not installed; make interop-js does that")
-	}
+	node := needSDKs(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, node, append([]string{script}, args...)...)
@@ -102,7 +109,7 @@ func TestInteropOpenTelemetryForNode(t *testing.T) {
 	const records = 250 // three batches
 	for encoding := range map[string]bool{"json": true, "proto": true, "grpc": true} {
 		t.Run(encoding, func(t *testing.T) {
-			need.Command(t, "node")
+			needSDKs(t)
 			g := interopGateway(t, "")
 			runSDK(t, nil, "otel.mjs", encoding, "http://"+g.ingest, strconv.Itoa(records))
 			seen := map[string]int{}
@@ -164,7 +171,7 @@ func requireOnce(t *testing.T, seen map[string]int, n int, name func(int) string
 }
 
 func TestInteropSegmentForNode(t *testing.T) {
-	need.Command(t, "node")
+	needSDKs(t)
 	const rounds = 40
 	g := interopGateway(t, "")
 	runSDK(t, nil, "segment.mjs", "http://"+g.ingest, strconv.Itoa(rounds))
@@ -207,7 +214,7 @@ func forgetful(t *testing.T, g *process) (url string) {
 // TestInteropNothingIsStoredTwice: an SDK that does not learn of an OK sends the
 // same once more, and each event is there once.
 func TestInteropNothingIsStoredTwice(t *testing.T) {
-	need.Command(t, "node")
+	needSDKs(t)
 	for name, script := range map[string][]string{
 		"OpenTelemetry, JSON":             {"otel.mjs", "json"},
 		"OpenTelemetry, Protocol Buffers": {"otel.mjs", "proto"},
@@ -231,7 +238,7 @@ func TestInteropNothingIsStoredTwice(t *testing.T) {
 // TestInteropCallersProveThemselves: as the SDKs do, with a key in a header, and
 // Segment's with its write key.
 func TestInteropCallersProveThemselves(t *testing.T) {
-	need.Command(t, "node")
+	needSDKs(t)
 	const key = "shop-key-0123456789abcdefghijklmnopqrstuvw"
 	sum := sha256.Sum256([]byte(key))
 	for name, script := range map[string][]string{

@@ -31,7 +31,7 @@ const (
 // NewServer returns the server behind both ports, not yet listening. Whatever
 // is proved about how the gateway speaks HTTP is proved with it.
 func NewServer(routes http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
+	s := &http.Server{
 		Handler:           routes,
 		Protocols:         protocols(),
 		ReadHeaderTimeout: headerWithin,
@@ -45,6 +45,8 @@ func NewServer(routes http.Handler, log *slog.Logger) *http.Server {
 		},
 		ErrorLog: newServerLog(log),
 	}
+	speakHTTP2(s)
+	return s
 }
 
 // protocols are HTTP/1.1 and HTTP/2, with TLS or without, on one port.

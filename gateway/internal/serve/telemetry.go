@@ -112,10 +112,10 @@ func (m *telemetryMetrics) observer() telemetrygateway.Observer {
 
 // telemetryResult is the original's word for what was answered about a payload.
 func telemetryResult(events, succeeded int) string {
-	switch {
-	case succeeded == events:
+	switch succeeded {
+	case events:
 		return "success"
-	case succeeded == 0:
+	case 0:
 		return "complete_failure"
 	}
 	return "partial_failure"

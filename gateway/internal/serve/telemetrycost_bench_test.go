@@ -103,12 +103,12 @@ func telemetryEvent(id string) *telemetrygatewayv1.Event {
 		Id: id, Timestamp: &timestamppb.Timestamp{Seconds: 1767355200, Nanos: 123_000_000}, Feature: "search.results", Action: "clicked",
 		Source: &telemetrygatewayv1.EventSource{
 			Server: &telemetrygatewayv1.EventSource_Server{Version: "5.2.1"},
-			Client: &telemetrygatewayv1.EventSource_Client{Name: "server.web", Version: proto.String("1.4.0")},
+			Client: &telemetrygatewayv1.EventSource_Client{Name: "server.web", Version: new("1.4.0")},
 		},
 		Parameters: &telemetrygatewayv1.EventParameters{Version: 1, Metadata: map[string]float64{
 			"latencyMs": 187.25, "resultCount": 42, "repositoryCount": 12, "limitHit": 0, "position": 3,
 		}},
-		User:         &telemetrygatewayv1.EventUser{UserId: proto.Int64(18273645), AnonymousUserId: proto.String("6b338870-034d-493d-ba9c-565eb552c9f4")},
+		User:         &telemetrygatewayv1.EventUser{UserId: new(int64(18273645)), AnonymousUserId: new("6b338870-034d-493d-ba9c-565eb552c9f4")},
 		FeatureFlags: &telemetrygatewayv1.EventFeatureFlags{Flags: map[string]string{"search-new-ranking": "true", "search-jobs": "false", "cody-web": "true"}},
 	}
 }

@@ -118,7 +118,7 @@ func TestOneVerdictOnEveryProtocol(t *testing.T) {
 			case other:
 				cell = strings.TrimSpace(string(e.advice) + " `" + e.outcome + "`")
 				cell = strings.TrimSuffix(cell, " ``")
-				notes[fmt.Sprintf("- `%s`, %s: %s", c.protocol, v.name, e.because)] = true
+				notes["- `"+c.protocol+"`, "+v.name+": "+e.because] = true
 			}
 			fmt.Fprintf(&table, " %s |", cell)
 		}

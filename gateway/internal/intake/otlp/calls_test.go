@@ -83,7 +83,7 @@ func TestACallerWhoMayNotIsToldSoOnEveryProtocol(t *testing.T) {
 	s.Callers = registry
 	for contentType, want := range map[string]string{protobuf: "no ", asJSON: `"code":16`} {
 		w := post(s, contentType, "not even a request")
-		if w.Code != http.StatusUnauthorized || w.Header().Get("Www-Authenticate") == "" || !strings.Contains(w.Body.String(), want) || w.Header().Get("Content-Type") != contentType {
+		if w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") == "" || !strings.Contains(w.Body.String(), want) || w.Header().Get("Content-Type") != contentType {
 			t.Errorf("%s: status %d, %v: %q", contentType, w.Code, w.Header(), w.Body)
 		}
 	}

@@ -230,9 +230,9 @@ func (o *object) count(name string, n uint32) { o.addIf(n != 0, name, strconv.It
 
 func (o *object) attributes(m pcommon.Map) { o.addIf(m.Len() > 0, "attributes", mapOf(m)) }
 
-func (o object) String() string {
+func (o *object) String() string {
 	text := "{"
-	for i, member := range o {
+	for i, member := range *o {
 		if i > 0 {
 			text += ","
 		}

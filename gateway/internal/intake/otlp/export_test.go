@@ -22,7 +22,7 @@ func Decode(body []byte, json bool, most int, use func([]admit.Submission)) *day
 // Response renders the answer to a request.
 func Response(json bool, outcomes []daybook.Outcome) []byte {
 	if json {
-		return appendResponse(nil, inJSON, outcomes)
+		return response(inJSON, outcomes)
 	}
-	return appendResponse(nil, inProto, outcomes)
+	return response(inProto, outcomes)
 }

@@ -73,21 +73,21 @@ func (s *Service) receive(r *http.Request, e encoding, unreadable *daybook.Error
 		return nil, err
 	}
 	defer text.Release()
-	return s.export(r.Context(), who, text.Bytes(), e, text.Charge, r.Header)
+	return s.export(r.Context(), who, raw{text.Bytes(), e}, text.Charge, r.Header)
 }
 
-// export decodes the records of body and stores them.
+// export decodes the records of a request's body and stores them.
 func (s *Service) export(
-	ctx context.Context, who caller.Caller, body []byte, e encoding, pay func(int64) *daybook.Error, header http.Header,
+	ctx context.Context, who caller.Caller, body raw, pay func(int64) *daybook.Error, header http.Header,
 ) ([]daybook.Outcome, *daybook.Error) {
 	d := newDecoder(pay)
 	defer d.release()
-	events, err := d.decode(body, e, s.MostEvents(), s.Unnamed)
+	events, err := d.decode(body.bytes, body.encoding, s.MostEvents(), s.Unnamed)
 	if err != nil || len(events) == 0 {
 		return nil, err
 	}
 	return s.Accept(ctx, accept.Batch{
-		Caller: who, Protocol: Protocol, Request: intake.RequestIDOf(header), Events: events, Bytes: len(body),
+		Caller: who, Protocol: Protocol, Request: intake.RequestIDOf(header), Events: events, Bytes: len(body.bytes),
 	}), nil
 }
 
@@ -96,7 +96,7 @@ func (s *Service) answer(w http.ResponseWriter, e encoding, outcomes []daybook.O
 	status := intake.StatusOf(outcomes, err)
 	var body []byte
 	if status == http.StatusOK {
-		body = appendResponse(nil, e, outcomes)
+		body = response(e, outcomes)
 	} else {
 		body = appendStatus(nil, e, failureOf(outcomes, err))
 	}

@@ -28,28 +28,28 @@ const (
 	durationSeconds = 1
 )
 
-// appendResponse appends an ExportLogsServiceResponse: nothing where no record
+// response is an ExportLogsServiceResponse: nothing where no record
 // was refused, else how many, and why. The message is where OTLP has room for it.
-func appendResponse(dst []byte, e encoding, outcomes []daybook.Outcome) []byte {
+func response(e encoding, outcomes []daybook.Outcome) []byte {
 	rejected := countRefused(outcomes)
 	if e == inJSON {
 		if rejected == 0 {
-			return append(dst, "{}"...)
+			return []byte("{}")
 		}
-		dst = append(dst, `{"partialSuccess":{"rejectedLogRecords":"`...)
+		dst := []byte(`{"partialSuccess":{"rejectedLogRecords":"`)
 		dst = strconv.AppendInt(dst, int64(rejected), 10)
 		dst = append(dst, `","errorMessage":`...)
 		dst = intake.AppendQuoted(dst, describe(outcomes, rejected))
 		return append(dst, '}', '}')
 	}
 	if rejected == 0 {
-		return dst
+		return nil
 	}
 	partial := protowire.AppendTag(nil, partialRejected, protowire.VarintType)
 	partial = protowire.AppendVarint(partial, uint64(rejected))
 	partial = protowire.AppendTag(partial, partialMessage, protowire.BytesType)
 	partial = protowire.AppendString(partial, describe(outcomes, rejected))
-	dst = protowire.AppendTag(dst, responsePartialSuccess, protowire.BytesType)
+	dst := protowire.AppendTag(nil, responsePartialSuccess, protowire.BytesType)
 	return protowire.AppendBytes(dst, partial)
 }
 

@@ -60,16 +60,16 @@ func (s *Service) serveRPC(ctx context.Context, r *connect.Request[raw]) (*conne
 	v, _ := ctx.Value(visitKey{}).(*visit) // RPCHandler put it there
 	v.taken = true
 	v.body.Decoded(int64(len(r.Msg.bytes)))
-	outcomes, err := s.export(ctx, v.who, r.Msg.bytes, r.Msg.encoding, v.body.Lease.Grow, r.Header())
+	outcomes, err := s.export(ctx, v.who, *r.Msg, v.body.Lease.Grow, r.Header())
 	if err != nil {
 		s.TurnedAway(Protocol, r.Header(), err)
 	}
 	if intake.StatusOf(outcomes, err) != http.StatusOK {
 		return nil, s.rpcError(outcomes, err)
 	}
-	response := connect.NewResponse(&raw{appendResponse(nil, r.Msg.encoding, outcomes), r.Msg.encoding})
-	intake.SetHeaders(response.Header(), http.StatusOK, s.Durability, outcomes, nil)
-	return response, nil
+	answer := connect.NewResponse(&raw{response(r.Msg.encoding, outcomes), r.Msg.encoding})
+	intake.SetHeaders(answer.Header(), http.StatusOK, s.Durability, outcomes, nil)
+	return answer, nil
 }
 
 // rpcError is a failure as connect-go writes it. Its detail RetryInfo is how

@@ -136,7 +136,7 @@ func (d *decoder) body(body []byte, most int) *daybook.Error {
 
 // batch reads the object around messages.
 func (d *decoder) batch(most int) *daybook.Error {
-	var seen [4]bool // of the members that are read, once each
+	var have struct{ batch, sentAt, context, integrations, other bool } // each once, but for others
 	d.scan.EnterObject()
 	for {
 		name, more := d.scan.Member()
@@ -146,28 +146,26 @@ func (d *decoder) batch(most int) *daybook.Error {
 		if p := d.scan.Flaw(); p.Is() {
 			return whole(p)
 		}
-		which := -1
+		seen := &have.other
 		switch string(name) {
 		case "batch":
-			which = 0
+			seen = &have.batch
 		case "sentAt":
-			which = 1
+			seen = &have.sentAt
 		case "context":
-			which = 2
+			seen = &have.context
 		case "integrations":
-			which = 3
+			seen = &have.integrations
 		}
-		if which >= 0 && seen[which] {
+		if *seen && seen != &have.other {
 			return refusal(string(name), strictjson.DuplicateName, fmt.Sprintf("the body has %q twice; nothing of it was stored", name))
 		}
-		if which >= 0 {
-			seen[which] = true
-		}
+		*seen = true
 		if err := d.batchMember(string(name), most); err != nil {
 			return err
 		}
 	}
-	if !seen[0] && !d.scan.Broken().Is() {
+	if !have.batch && !d.scan.Broken().Is() {
 		return refusal("batch", reasonMissingList, "the body has no array batch")
 	}
 	return nil
