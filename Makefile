@@ -144,7 +144,7 @@ cover: ## Run every test and say how much of the code they reach
 	@echo "line by line: go tool cover -html .cover.out"
 
 # Modules with code of ours. Those below tools/ have none: `go get -tool` keeps them.
-MODULES := . sink gateway bridge bench test/conformance
+MODULES := . sink gateway bridge bench test/conformance test/interop/go
 
 ##@ Housekeeping
 

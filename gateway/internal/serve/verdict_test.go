@@ -14,6 +14,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"daybook.dev/gateway/internal/caller"
+	"daybook.dev/gateway/internal/caller/license/licensetest"
 )
 
 var update = flag.Bool("update", false, "write docs/verdicts.md as it is now")
@@ -99,7 +103,8 @@ func verdictCases() []verdictCase {
 // protocol, compares, and keeps docs/verdicts.md in step.
 func TestOneVerdictOnEveryProtocol(t *testing.T) {
 	var table strings.Builder
-	columns := verdictColumns()
+	vendors := newVendors(t)
+	columns := verdictColumns(vendors)
 	var names []string
 	for _, c := range columns {
 		names = append(names, "`"+c.protocol+"`")
@@ -111,7 +116,7 @@ func TestOneVerdictOnEveryProtocol(t *testing.T) {
 		for _, c := range columns {
 			e, other := c.except[v.name]
 			cell := "same"
-			t.Run(v.name+"/"+c.protocol, func(t *testing.T) { requireVerdict(t, c, v) })
+			t.Run(v.name+"/"+c.protocol, func(t *testing.T) { requireVerdict(t, c, v, vendors) })
 			switch {
 			case other && e.because == "":
 				cell = "–"
@@ -129,7 +134,7 @@ func TestOneVerdictOnEveryProtocol(t *testing.T) {
 }
 
 // requireVerdict runs one case on a gateway of its own.
-func requireVerdict(t *testing.T, c column, v verdictCase) {
+func requireVerdict(t *testing.T, c column, v verdictCase, vendors vendors) {
 	e, other := c.except[v.name]
 	if other && e.because == "" {
 		return
@@ -141,7 +146,7 @@ func requireVerdict(t *testing.T, c column, v verdictCase) {
 	if e.outcome != "" {
 		outcome = e.outcome
 	}
-	g := startFrom(t, &fileOf{text: verdictConfig(c.protocol)}, nil)
+	g := startFrom(t, &fileOf{text: verdictConfig(c.protocol, vendors)}, nil)
 	var got advice
 	var before map[string]float64
 	for _, s := range v.say {
@@ -164,8 +169,23 @@ func requireVerdict(t *testing.T, c column, v verdictCase) {
 	}
 }
 
+// vendors sign the licenses of the instances that send as a caller, by its key.
+type vendors map[string]*licensetest.Vendor
+
+func newVendors(t *testing.T) vendors {
+	t.Helper()
+	all := vendors{}
+	for _, key := range []string{shopKey, pickyKey, tinyKey, nowhereKey, strangerKey} {
+		all[key] = licensetest.New(t)
+	}
+	return all
+}
+
+// license is one of an instance of the caller that has the key.
+func (v vendors) license(key string) string { return v[key].License(time.Unix(1_800_000_000, 0)) }
+
 // verdictConfig is a gateway that knows callers of each kind.
-func verdictConfig(protocol string) string {
+func verdictConfig(protocol string, by vendors) string {
 	elsewhere := "http"
 	if protocol == elsewhere {
 		elsewhere = "logevent"
@@ -175,11 +195,12 @@ func verdictConfig(protocol string) string {
 		return hex.EncodeToString(sum[:])
 	}
 	return fmt.Sprintf(`callers:
-  - {name: shop, key_sha256: %q}
-  - {name: picky, key_sha256: %q, events: ["allowed-*"]}
-  - {name: nowhere, key_sha256: %q, protocols: [%s]}
-  - {name: tiny, key_sha256: %q, quota: {events: 1/h, burst: 1h}}
-`, hash(shopKey), hash(pickyKey), hash(nowhereKey), elsewhere, hash(tinyKey))
+  - {name: shop, key_sha256: %q, instances: {license_keys: [%q]}}
+  - {name: picky, key_sha256: %q, instances: {license_keys: [%q]}, events: ["allowed*"]}
+  - {name: nowhere, key_sha256: %q, instances: {license_keys: [%q]}, protocols: [%s]}
+  - {name: tiny, key_sha256: %q, instances: {license_keys: [%q]}, quota: {events: 1/h, burst: 1h}}
+`, hash(shopKey), by[shopKey].PublicKey(), hash(pickyKey), by[pickyKey].PublicKey(),
+		hash(nowhereKey), by[nowhereKey].PublicKey(), elsewhere, hash(tinyKey), by[tinyKey].PublicKey())
 }
 
 // gatewaysOwn matches what a sender said in the place of the gateway: in the row
@@ -231,7 +252,7 @@ func requireVerdictsPage(t *testing.T, table string) {
 // nobody compares with the others fails here.
 func TestEveryIntakeHasAColumn(t *testing.T) {
 	have := map[string]bool{}
-	for _, c := range verdictColumns() {
+	for _, c := range verdictColumns(nil) {
 		have[c.protocol] = true
 		for name := range c.except {
 			if !slices.ContainsFunc(verdictCases(), func(v verdictCase) bool { return v.name == name }) {
@@ -254,15 +275,24 @@ func intakeProtocols(t *testing.T) []string {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no intakes: %v", err)
 	}
-	constant := regexp.MustCompile(`(?m)^(?:const )?\t?Protocol\s*= "([^"]+)"`)
+	constant := regexp.MustCompile(`(?m)^(?:const )?\t?Protocol\s*= (\S+)`)
 	var all []string
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m := constant.FindSubmatch(text); m != nil {
-			all = append(all, string(m[1]))
+		m := constant.FindSubmatch(text)
+		switch {
+		case m == nil:
+		case string(m[1]) == "caller.TelemetryGateway":
+			all = append(all, caller.TelemetryGateway)
+		default:
+			name, err := strconv.Unquote(string(m[1]))
+			if err != nil {
+				t.Fatalf("%s: the protocol is called %s, which this test cannot read", file, m[1])
+			}
+			all = append(all, name)
 		}
 	}
 	if len(all) < 2 {

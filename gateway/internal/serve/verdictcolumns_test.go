@@ -7,7 +7,7 @@ import (
 )
 
 // verdictColumns are the protocols of the matrix.
-func verdictColumns() []column {
+func verdictColumns(by vendors) []column {
 	const when = "2026-01-02T12:00:00Z"
 	return []column{
 		{protocol: "http", send: posts("/v1/events", byStatus, func(s saying) string {
@@ -43,6 +43,7 @@ func verdictColumns() []column {
 			"members that only the gateway writes": {advice: refused, outcome: "refused reserved_field", because: "its contract refuses the reserved member rather than leave it out"},
 			"an event of more than a megabyte":     {advice: tooLarge, outcome: "body_too_large", because: "a call is one event, and is refused before it is read to its end"},
 		}},
+		telemetryColumn(by),
 	}
 }
 
