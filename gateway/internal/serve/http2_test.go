@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -56,6 +57,29 @@ func TestAClientThatReadsOnlyOnceItHasSentEverythingNeedsNoLargeWindow(t *testin
 		t.Errorf("%d ids came back, want %d", got, events)
 	}
 	requireSent(t, stream.CloseResponse())
+}
+
+func TestStreamsOfTheTelemetryGatewayAreCounted(t *testing.T) {
+	g := start(t, serve.Config{})
+	instance := &telemetrygatewayv1.Identifier{Identifier: &telemetrygatewayv1.Identifier_UnlicensedInstance{
+		UnlicensedInstance: &telemetrygatewayv1.Identifier_UnlicensedInstanceIdentifier{InstanceId: "i"},
+	}}
+	if done, err := recordOne(g, instance, smallTelemetry(1, 1)[0]); !errors.Is(err, io.EOF) || len(done) != 1 {
+		t.Fatal(done, err)
+	}
+	_, metrics := g.do("GET", g.OperationsURL()+"/metrics", "")
+	for _, line := range []string{
+		`daybook_telemetry_streams_total{source="unlicensed_instance"} 1`,
+		`daybook_telemetry_stream_payloads_sum{source="unlicensed_instance"} 1`,
+		`daybook_telemetry_stream_events_sum{source="unlicensed_instance"} 1`,
+		`daybook_telemetry_payloads_total{result="success",source="unlicensed_instance"} 1`,
+		`daybook_telemetry_payload_events_count{source="unlicensed_instance"} 1`,
+		`daybook_telemetry_processed_events_total{result="success",source="unlicensed_instance"} 1`,
+	} {
+		if !strings.Contains(metrics, line+"\n") {
+			t.Errorf("the metrics lack %s", line)
+		}
+	}
 }
 
 func requireSent(t *testing.T, err error) {
