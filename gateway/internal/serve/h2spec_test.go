@@ -45,7 +45,7 @@ func TestR26TheGatewayPassesH2Spec(t *testing.T) {
 	t.Cleanup(func() { // the server keeps a connection for a second after it has hung up
 		waitFor(t, "the last connection", func() bool {
 			stacks := make([]byte, 4<<20)
-			return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("http2serverConn"))
+			return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("http2.(*serverConn)"))
 		})
 	})
 	a, f := newAuthority(t), newPEMFiles(t)
