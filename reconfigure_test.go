@@ -172,6 +172,55 @@ func TestAnOptOutAtReconfigureStopsEverythingAndCanBeTakenBack(t *testing.T) {
 	})
 }
 
+// recordAcross records an event and has meanwhile called just before it is
+// queued, when the sinks it goes to are already chosen.
+func recordAcross(t *testing.T, first map[string]daybook.Sink, meanwhile func(*daybook.Client)) *daybook.Client {
+	t.Helper()
+	var c *daybook.Client
+	var once sync.Once
+	cfg := quiet(first)
+	cfg.Now = func() time.Time {
+		once.Do(func() { meanwhile(c) })
+		return time.Now()
+	}
+	c = open(t, cfg)
+	c.Record(context.Background(), daybook.Log, "across")
+	return c
+}
+
+func TestAnEventAcrossAReconfigureReachesTheSinksThatStayAndThoseThatCome(t *testing.T) {
+	stays, goes, comes := &memory{}, &memory{}, &memory{}
+	c := recordAcross(t, map[string]daybook.Sink{"stays": stays, "changes": goes}, func(c *daybook.Client) {
+		if err := c.Reconfigure(t.Context(), quiet(map[string]daybook.Sink{"stays": stays, "came": comes})); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if len(stays.all()) != 1 || len(goes.all()) != 0 || len(comes.all()) != 1 {
+		t.Errorf("stays has %v, goes %v, comes %v", stays.names(), goes.names(), comes.names())
+	}
+	balanced(t, c)
+}
+
+// The lanes of before and those of now have one in common, and all are gone:
+// looking for one that takes the event must end.
+func TestAnEventAcrossAReconfigureAndCloseIsCountedAsDropped(t *testing.T) {
+	stays := &memory{}
+	c := recordAcross(t, map[string]daybook.Sink{"stays": stays, "goes": &memory{}}, func(c *daybook.Client) {
+		if err := c.Reconfigure(t.Context(), quiet(map[string]daybook.Sink{"stays": stays, "came": &memory{}})); err != nil {
+			t.Error(err)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	if s := balanced(t, c); s.Dropped["closed"] != 1 {
+		t.Errorf("%+v", s.Counts)
+	}
+}
+
 // R18: settings and configuration are replaced under load.
 func TestR18ReconfigureUnderLoadLosesNothingAndRepeatsNothing(t *testing.T) {
 	ids := &tallySink{seen: map[string]int{}}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -196,45 +197,47 @@ func (c *Client) record(ctx context.Context, in entry, list []slog.Attr) {
 	c.core.put(st, e.packed)
 }
 
-// put queues a packed event in every lane. A lane that a Reconfigure has just
-// taken away refuses it: then the lanes that came instead get it.
+// put queues a packed event in every lane.
 func (co *core) put(st *state, packed []byte) (full, gone bool) {
-	for len(st.lanes) > 0 {
-		taken := 0
-		gone = false
-		for _, l := range st.lanes {
-			switch l.put(packed) {
-			case putGone:
-				gone = true
-				continue
-			case putFull:
-				full = true
-			}
-			taken++
-		}
-		if !gone || taken > 0 {
-			return full, false
-		}
-		st = co.state.Load().without(st)
+	taken := co.each(st, func(l *lane) bool {
+		result := l.put(packed)
+		full = full || result == putFull
+		return result != putGone
+	})
+	if !taken {
+		co.drop(closed, 1)
 	}
-	co.drop(closed, 1)
-	return full, true
+	return full, !taken
 }
 
-// without returns the state with those lanes only that old does not have.
-func (st *state) without(old *state) *state {
-	rest := *st
-	rest.lanes = nil
-	for _, l := range st.lanes {
-		known := false
-		for _, o := range old.lanes {
-			known = known || o == l
+// each hands something to every lane of st, and reports whether one of them took
+// it. A lane that refuses has been taken away by a Reconfigure or by Close since
+// st was loaded: then the lanes that have come since get it too, each at most
+// once. So nothing that is recorded meanwhile misses the sinks before as well as
+// those after.
+func (co *core) each(st *state, hand func(*lane) (taken bool)) (taken bool) {
+	var tried []*lane
+	for lanes := st.lanes; len(lanes) > 0; {
+		refused := false
+		for _, l := range lanes {
+			if hand(l) {
+				taken = true
+			} else {
+				refused = true
+			}
 		}
-		if !known {
-			rest.lanes = append(rest.lanes, l)
+		if !refused {
+			break
+		}
+		tried = append(tried, lanes...)
+		lanes = nil
+		for _, l := range co.state.Load().lanes {
+			if !slices.Contains(tried, l) {
+				lanes = append(lanes, l)
+			}
 		}
 	}
-	return &rest
+	return taken
 }
 
 // drop counts events that no sink was handed.

@@ -264,22 +264,19 @@ func (c *Client) Send(ctx context.Context, events ...Event) ([]Outcome, error) {
 	}
 	ready, _ := unpackAll(p.data, nil, nil)
 	var failures []error
-	for taken := 0; len(st.lanes) > 0; st = c.core.state.Load().without(st) {
-		for _, l := range st.lanes {
-			outcomes, gone, err := l.send(ctx, ready)
-			if gone {
-				continue
-			}
-			if err != nil {
-				failures = append(failures, err)
-			}
-			p.merge(outcomes, taken == 0)
-			taken++
+	first := true
+	c.core.each(st, func(l *lane) bool {
+		outcomes, gone, err := l.send(ctx, ready)
+		if gone {
+			return false
 		}
-		if taken > 0 {
-			break
+		if err != nil {
+			failures = append(failures, err)
 		}
-	}
+		p.merge(outcomes, first)
+		first = false
+		return true
+	})
 	if p.outcomes[p.kept[0]].Status == Unknown && failures == nil {
 		return p.outcomes, ErrClosed
 	}

@@ -26,7 +26,9 @@ func newServe(a *app) *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context) error {
-	c, from, err := a.config()
+	in := a.inputs()
+	in.Watch = &serve.FileWatch{}
+	c, from, err := serve.Load(*in)
 	if err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func (a *app) serve(ctx context.Context) error {
 	g, err := serve.Open(ctx, c, serve.Options{
 		Log: log, Events: serve.NewLog(buffer, a.stderrIsTerminal, c.Log),
 		Build: build, Ephemeral: serve.EphemeralDisk(a.env), From: from,
-		Inputs: a.inputs(),
+		Inputs: in,
 	})
 	if err != nil {
 		return err

@@ -81,8 +81,8 @@ type Options struct {
 	// From says who set what, for the sentences about problems.
 	From Origins
 
-	// Inputs is where the configuration can be read again. Nil means that it
-	// stays as it is.
+	// Inputs is where the configuration was read and can be read again. Nil means
+	// that it stays as it is. The gateway owns its Watch.
 	Inputs *Inputs
 }
 
@@ -95,7 +95,9 @@ func Open(ctx context.Context, c Config, o Options) (*Gateway, error) {
 		return nil, errors.Join(problems...)
 	}
 	g := &Gateway{config: c, log: orDiscard(o.Log), events: orDiscard(o.Events), metrics: newMetrics(o.Build)}
-	g.reloading.inputs = o.Inputs
+	if o.Inputs != nil {
+		g.reloading.inputs, g.reloading.watch = o.Inputs, o.Inputs.Watch
+	}
 	g.stopNow, g.endPatience = context.WithCancel(context.Background())
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	if err := g.open(ctx, o); err != nil {

@@ -30,6 +30,10 @@ type Inputs struct {
 
 	// ReadFile reads the configuration file and ${file:…}. Nil = os.ReadFile.
 	ReadFile func(path string) ([]byte, error)
+
+	// Watch, where given, is told which files are read, for [Gateway] to read the
+	// configuration again when they change. Nil = they are not watched.
+	Watch *FileWatch
 }
 
 // Origins says for each key that was set where its value came from, such as
@@ -134,6 +138,7 @@ func (in Inputs) file() (fileContent, error) {
 }
 
 func (in Inputs) readFile(path string) ([]byte, error) {
+	in.Watch.note(path)
 	if in.ReadFile != nil {
 		return in.ReadFile(path)
 	}

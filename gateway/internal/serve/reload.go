@@ -3,7 +3,6 @@ package serve
 import (
 	"errors"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -21,7 +20,7 @@ type reloading struct {
 	prepare []func(Config) (change, error)
 
 	mu    sync.Mutex // one reload at a time
-	files []string   // guarded by mu: what the last reload has read
+	watch *FileWatch // guarded by mu: of what the last reload has read; nil = nobody watches
 }
 
 // onReload lets a part take a new configuration while the gateway runs. prepare
@@ -84,19 +83,14 @@ func (g *Gateway) reload() (fixed []string, err error) {
 	return fixedChanges(g.config, c), nil
 }
 
-// load loads the configuration and notes which files it comes from.
+// load loads the configuration, and watches from now on what it was read from.
 func (r *reloading) load() (Config, Origins, error) {
 	in := *r.inputs
-	var files []string
-	in.ReadFile = func(path string) ([]byte, error) {
-		if !slices.Contains(files, path) {
-			files = append(files, path)
-		}
-		return r.inputs.readFile(path)
+	if in.Watch != nil {
+		in.Watch = &FileWatch{}
+		r.watch = in.Watch
 	}
-	c, from, err := Load(in)
-	r.files = files
-	return c, from, err
+	return Load(in)
 }
 
 // fixedChanges lists the keys that have other values in c than the gateway was

@@ -73,11 +73,15 @@ func (t TLS) load(key string) (*tls.Config, error) {
 type certificate struct {
 	key     string // "ingest.tls"
 	files   TLS
+	watch   FileWatch // of files, since they were read first; watchCertificates' own
 	current atomic.Pointer[tls.Config]
 }
 
 func newCertificate(key string, files TLS) (*certificate, error) {
 	c := &certificate{key: key, files: files}
+	for _, path := range files.files() {
+		c.watch.note(path)
+	}
 	loaded, err := files.load(key)
 	if err != nil {
 		return nil, err
@@ -118,19 +122,14 @@ func expiry(c *tls.Config) time.Time { return c.Certificates[0].Leaf.NotAfter }
 func (g *Gateway) watchCertificates(ctx context.Context) {
 	look := time.NewTicker(watchEvery)
 	defer look.Stop()
-	watches := make([]*fileWatch, len(g.certificates))
-	for i, c := range g.certificates {
-		watches[i] = newFileWatch()
-		watches[i].changed(c.files.files())
-	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-look.C:
 		}
-		for i, c := range g.certificates {
-			if watches[i].changed(c.files.files()) {
+		for _, c := range g.certificates {
+			if c.watch.changed() {
 				c.reload(g.log)
 			}
 		}

@@ -10,37 +10,50 @@ import (
 // few times a minute would do; this is soon enough for somebody who waits.
 const watchEvery = 2 * time.Second
 
-// A fileWatch notices that one of some files has changed: by the time of its last
-// change, its size, or because another file has taken its name, as orchestrators
-// do it. It reads none of them.
-type fileWatch struct {
-	stat func(path string) (os.FileInfo, error)
+// A FileWatch notices that one of some files has changed since it was read: by
+// the time of its last change, its size, or because another file has taken its
+// name, as orchestrators do it. It reads none of them. One goroutine at a time
+// may use it.
+type FileWatch struct {
 	seen map[string]os.FileInfo // nil = there was no such file
 }
 
-func newFileWatch() *fileWatch {
-	return &fileWatch{stat: os.Stat, seen: map[string]os.FileInfo{}}
+// note has to be called before path is read, so that no change falls between.
+func (w *FileWatch) note(path string) {
+	if w == nil {
+		return
+	}
+	if _, known := w.seen[path]; known {
+		return
+	}
+	if w.seen == nil {
+		w.seen = map[string]os.FileInfo{}
+	}
+	w.seen[path] = stat(path)
 }
 
-// changed reports whether any of the files is another one than at the last call.
-// A file that was not asked for before has not changed.
-func (w *fileWatch) changed(files []string) bool {
+// changed reports whether any of the files is another one than when it was noted,
+// or at the last call.
+func (w *FileWatch) changed() bool {
 	changed := false
-	now := make(map[string]os.FileInfo, len(files))
-	for _, path := range files {
-		info, err := w.stat(path)
-		if err != nil {
-			info = nil // it may come back: editors and orchestrators replace files in steps
+	for path, before := range w.seen {
+		info := stat(path)
+		if info == nil || same(before, info) {
+			continue // one that is gone may come back: editors and orchestrators replace files in steps
 		}
-		before, known := w.seen[path]
-		changed = changed || known && info != nil && !same(before, info)
-		if info == nil {
-			info = before
-		}
-		now[path] = info
+		changed = true
+		w.seen[path] = info
 	}
-	w.seen = now
 	return changed
+}
+
+// stat is nil where there is no such file.
+func stat(path string) os.FileInfo {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	return info
 }
 
 func same(a, b os.FileInfo) bool {
@@ -51,31 +64,25 @@ func same(a, b os.FileInfo) bool {
 // until ctx ends. Nothing is retried: a bad file is read again when it changes
 // again.
 func (g *Gateway) watchFiles(ctx context.Context) {
-	if g.reloading.inputs == nil {
+	if g.reloading.inputs == nil || g.reloading.inputs.Watch == nil {
 		return
 	}
 	look := time.NewTicker(watchEvery)
 	defer look.Stop()
-	watch := newFileWatch()
-	watch.changed(g.reloading.read())
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-look.C:
 		}
-		if watch.changed(g.reloading.read()) {
+		if g.reloading.changed() {
 			_ = g.Reload() // it has logged what was wrong
 		}
 	}
 }
 
-// read lists the files that the configuration comes from.
-func (r *reloading) read() []string {
+func (r *reloading) changed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.files == nil {
-		_, _, _ = r.load() // only to see which files there are
-	}
-	return r.files
+	return r.watch.changed()
 }

@@ -21,13 +21,14 @@ func TestAChangeOfAFileIsNoticedOnce(t *testing.T) {
 	}
 	day := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	write(one, "a", day)
-	w := newFileWatch()
+	var w FileWatch
+	w.note(one)
+	w.note(other)
 	for _, step := range []struct {
 		name    string
 		do      func()
 		changed bool
 	}{
-		{"a file seen for the first time", func() {}, false},
 		{"nothing", func() {}, false},
 		{"later", func() { write(one, "b", day.Add(time.Second)) }, true},
 		{"longer", func() { write(one, "bb", day.Add(time.Second)) }, true},
@@ -37,14 +38,42 @@ func TestAChangeOfAFileIsNoticedOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, true},
+		{"read once more", func() {
+			write(one, "d", day)
+			w.note(one)
+		}, true},
 		{"removed", func() { _ = os.Remove(one) }, false},
 		{"there again", func() { write(one, "cc", day.Add(2*time.Second)) }, true},
 		{"made", func() { write(other, "a", day) }, true},
 		{"nothing any more", func() {}, false},
 	} {
 		step.do()
-		if got := w.changed([]string{one, other}); got != step.changed {
+		if got := w.changed(); got != step.changed {
 			t.Errorf("%s: changed = %v, want %v", step.name, got, step.changed)
 		}
+	}
+}
+
+// A change between reading and watching would be noticed by nobody.
+func TestAChangeJustAfterTheFileWasReadIsNoticed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "daybook.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("limits: {batch: 7}")
+	var w FileWatch
+	_, _, err := Load(Inputs{File: file, Watch: &w, ReadFile: func(path string) ([]byte, error) {
+		text, err := os.ReadFile(path)
+		write("limits: {batch: 77}")
+		return text, err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !w.changed() || w.changed() {
+		t.Error("the change was not noticed, or twice")
 	}
 }
