@@ -67,7 +67,7 @@ func (d *decoder) decode(body []byte, most int) *daybook.Error {
 		return eventjson.Whole(d.scan.Broken())
 	}
 	d.scan.EnterArray()
-	for d.scan.Element() {
+	for d.shed == nil && d.scan.Element() {
 		if len(d.events) == most {
 			return eventjson.TooMany(most)
 		}
@@ -111,13 +111,34 @@ func (d *decoder) structured() *event {
 		case "data_base64":
 			e.base64 = d.attribute(name)
 		default:
-			e.attributes = append(e.attributes, d.attribute(name))
+			if !d.keep(e, name) {
+				return e
+			}
 		}
 	}
 	if !d.scan.Broken().Is() && !d.scan.Flaw().Is() {
 		d.decodeBase64(e)
 	}
 	return e
+}
+
+// usualAttributes is how many attributes an event that people mean has at most;
+// attributeBytes is about what each one beyond takes, read and sorted.
+const usualAttributes, attributeBytes = 32, 160
+
+// keep reads an attribute and keeps it, unless the event is refused for its JSON
+// already: after a name that it has twice there may be millions more. False means
+// that there is no memory for it.
+func (d *decoder) keep(e *event, name []byte) bool {
+	if d.scan.Flaw().Is() {
+		d.skip(&d.scan)
+		return true
+	}
+	if len(e.attributes) >= usualAttributes && !d.charge(attributeBytes) {
+		return false
+	}
+	e.attributes = append(e.attributes, d.attribute(name))
+	return true
 }
 
 // attribute reads the value of the member called name.

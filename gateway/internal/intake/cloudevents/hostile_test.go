@@ -1,8 +1,10 @@
 package cloudevents_test
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -99,6 +101,46 @@ func TestR24(t *testing.T) {
 func TestWhatTakesMoreMemoryThanItIsLongIsCharged(t *testing.T) {
 	for name, a := range attacked() {
 		t.Run(name, a.Memory)
+	}
+}
+
+// TestAttributesAreNotKeptForNothing sends short attributes by the million: the
+// gateway must not hold many times what was sent and paid for.
+func TestAttributesAreNotKeptForNothing(t *testing.T) {
+	var different strings.Builder
+	for i := range 200_000 {
+		fmt.Fprintf(&different, `,"%x":1`, i)
+	}
+	for name, c := range map[string]struct {
+		attributes string
+		left       int64 // of the budget
+		reason     string
+	}{
+		"of one name, which is a flaw": {strings.Repeat(`,"a":1`, 1<<20), 1 << 30, "duplicate_name"},
+		"of names that all differ":     {different.String(), 32 << 20, "memory_exhausted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget := intake.NewBudget(2 << 30)
+			others := budget.Lease()
+			if err := others.Grow(2<<30 - c.left); err != nil {
+				t.Fatal(err)
+			}
+			body := event(c.attributes)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			a := attacked()["structured"]
+			w := a.Post(a.New(intaketest.Nowhere{}, &intake.Body{Budget: budget}, 0), body)
+			runtime.ReadMemStats(&after)
+			if reason := intaketest.ReasonOf(t, w); reason != c.reason {
+				t.Errorf("status %d, reason %q, want %q", w.Code, reason, c.reason)
+			}
+			if most, grown := uint64(24*len(body)), after.TotalAlloc-before.TotalAlloc; grown > most {
+				t.Errorf("%d bytes made us allocate %d, more than %d", len(body), grown, most)
+			}
+			if used := budget.Used(); used != 2<<30-c.left {
+				t.Errorf("%d bytes are still held", used-(2<<30-c.left))
+			}
+		})
 	}
 }
 
