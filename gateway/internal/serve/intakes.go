@@ -7,6 +7,7 @@ import (
 	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/logevent"
+	"daybook.dev/gateway/internal/intake/otlp"
 	"daybook.dev/gateway/internal/intake/plainhttp"
 	"daybook.dev/gateway/internal/intake/rpcinfo"
 	"daybook.dev/gateway/internal/intake/settings"
@@ -35,7 +36,7 @@ func (g *Gateway) intakes(a *accept.Accepter) *http.ServeMux {
 	g.publicProtocols(routes, door, budget)
 	routes.Handle(telemetrygateway.Path, g.metrics.timed(telemetrygateway.Protocol, g.telemetry(door, budget)))
 	routes.Handle(settings.Path, g.forCallers(settings.Protocol, g.clientSettings()))
-	rpcinfo.Handle(routes, []string{logevent.ServiceName, telemetrygateway.ServiceName}, g.ready)
+	rpcinfo.Handle(routes, []string{logevent.ServiceName, telemetrygateway.ServiceName, otlp.ServiceName}, g.ready)
 	operations.Probes(routes, g.ready)
 	return routes
 }
