@@ -75,6 +75,7 @@ func (l *lane) choose(now time.Time) func() {
 		return nil // finish takes care of the rest
 	}
 	if l.core.state.Load().off != "" {
+		l.forgetSealed(optedOut)
 		return nil // what is on disk stays there until somebody is asked again
 	}
 	if kill := &l.core.settings.current().Kill; kill.kills(l.name) {
@@ -110,9 +111,7 @@ func (l *lane) choose(now time.Time) func() {
 
 // chooseKilled drops what waits in memory for a sink that is switched off.
 func (l *lane) chooseKilled(kill *KillSettings) func() {
-	for len(l.sealed) > 0 {
-		l.forget(l.popSealed(), killed)
-	}
+	l.forgetSealed(killed)
 	if kill.Purge && l.spool != nil && l.spooled > 0 {
 		return l.purge
 	}

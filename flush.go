@@ -18,7 +18,7 @@ func (l *lane) flush(ctx context.Context) UndeliveredError {
 	l.flushing++
 	defer func() { l.flushing-- }()
 	l.startWorker()
-	for ctx.Err() == nil && !l.flushed(target) && !l.hopeless(ctx) {
+	for ctx.Err() == nil && !l.finished && !l.flushed(target) && !l.hopeless(ctx) {
 		changed := l.change()
 		l.mu.Unlock()
 		select {
@@ -38,6 +38,9 @@ func (l *lane) flushed(target uint64) bool {
 	}
 	if l.entered-uint64(l.queued) < target {
 		return false
+	}
+	if l.core.state.Load().off != "" {
+		return true // what is on disk stays there
 	}
 	kill := &l.core.settings.current().Kill
 	due := l.spooled > 0 && !time.Now().Before(l.notBefore) && (!kill.kills(l.name) || kill.Purge)
@@ -77,6 +80,8 @@ func (l *lane) finish(ctx context.Context, why reason) UndeliveredError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	left.Spooled = max(0, l.spooled)
+	l.finished = true
+	l.notify()
 	return left
 }
 

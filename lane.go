@@ -44,6 +44,7 @@ type lane struct {
 	entered    uint64   // events that were ever queued; first in, first out
 	refusing   bool     // put takes nothing any more
 	abandoned  bool     // finish has given up on the worker
+	finished   bool     // nothing will happen any more
 	working    bool     // the worker runs
 	spilling   bool     // the spiller runs
 	storing    bool     // the worker writes to the spool, or moves its cursor
@@ -239,6 +240,13 @@ func (l *lane) forget(b *block, why reason) {
 	l.bytes -= b.size()
 	l.drop(why, b.events)
 	b.recycle()
+}
+
+// forgetSealed drops all that waits in memory but for the open block.
+func (l *lane) forgetSealed(why reason) {
+	for len(l.sealed) > 0 {
+		l.forget(l.popSealed(), why)
+	}
 }
 
 // evicted is called by the spool for events that it has given up.

@@ -150,9 +150,7 @@ func (l *lane) clear(why reason) {
 	if l.open != nil {
 		l.seal()
 	}
-	for len(l.sealed) > 0 {
-		l.forget(l.popSealed(), why)
-	}
+	l.forgetSealed(why)
 	l.notify()
 }
 
