@@ -14,11 +14,21 @@ import (
 //
 // It writes name.tmp first; two calls for one name must not overlap.
 func ReplaceFile(disk FS, name string, content []byte) error {
+	return ReplaceFileAs(disk, name, content, func(string) error { return nil })
+}
+
+// ReplaceFileAs is ReplaceFile for a file that is not made as others are: ready is
+// told where the new content lies before it takes the name, to give it the mode and
+// the owner it is to be seen with. An error of ready's leaves the file as it was.
+func ReplaceFileAs(disk FS, name string, content []byte, ready func(temporary string) error) error {
 	temporary := name + ".tmp"
 	if err := disk.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := writeNew(disk, temporary, content); err != nil {
+		return err
+	}
+	if err := ready(temporary); err != nil {
 		return err
 	}
 	if err := disk.Rename(temporary, name); err != nil {

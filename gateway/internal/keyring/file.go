@@ -66,14 +66,19 @@ func lock(name string) (io.Closer, error) {
 	}
 }
 
-// replace writes the file under its name.
+// replace writes the file under its name. It has the mode and the owner of the one
+// before from the moment it is there: the gateway may look at it then, and looks
+// again only when it changes.
 func replace(path string, text []byte) error {
-	before, statErr := os.Stat(path)
-	if err := wal.ReplaceFile(wal.OS{}, path, text); err != nil {
+	before, none := os.Stat(path)
+	err := wal.ReplaceFileAs(wal.OS{}, path, text, func(temporary string) error {
+		if none != nil {
+			return nil
+		}
+		return errors.Join(keepOwner(temporary, before), os.Chmod(temporary, before.Mode().Perm()))
+	})
+	if err != nil {
 		return fmt.Errorf("callers: %w", err)
 	}
-	if statErr != nil {
-		return nil // there was none
-	}
-	return errors.Join(os.Chmod(path, before.Mode().Perm()), keepOwner(path, before))
+	return nil
 }

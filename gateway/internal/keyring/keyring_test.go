@@ -3,6 +3,7 @@ package keyring_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,6 +161,42 @@ func TestAFileKeepsItsMode(t *testing.T) {
 	create(t, path, keyring.Caller{Name: "b"})
 	if info, _ := os.Stat(path); info.Mode().Perm() != 0o640 {
 		t.Errorf("mode %v", info.Mode())
+	}
+}
+
+// A gateway that runs as another user reads the file as soon as it has changed. One
+// that it cannot read then is not looked at again before it changes again: a key
+// that was revoked would still be good.
+func TestAFileHasItsModeFromTheMomentItIsThere(t *testing.T) {
+	path := file(t)
+	create(t, path, keyring.Caller{Name: "a"})
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := range 20 {
+			err := keyring.Update(path, func(r *keyring.Ring) error {
+				_, _, err := r.Create(keyring.Caller{Name: fmt.Sprint("b", n)}, noon)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 {
+			t.Errorf("mode %v, %v", info.Mode(), err)
+			<-done
+			return
+		}
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 const watchEvery = 2 * time.Second
 
 // A FileWatch notices that one of some files has changed since it was read: by
-// the time of its last change, its size, or because another file has taken its
-// name, as orchestrators do it. It reads none of them. One goroutine at a time
+// the time of its last change, its size, who may read it, or because another file
+// has taken its name, as orchestrators do it. It reads none of them. One goroutine at a time
 // may use it.
 type FileWatch struct {
 	seen map[string]os.FileInfo // nil = there was no such file
@@ -57,7 +57,7 @@ func stat(path string) os.FileInfo {
 }
 
 func same(a, b os.FileInfo) bool {
-	return a != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+	return a != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
 }
 
 // watchFiles reloads the configuration whenever one of its files has changed,

@@ -42,6 +42,11 @@ func TestAChangeOfAFileIsNoticedOnce(t *testing.T) {
 			write(one, "d", day)
 			w.note(one)
 		}, true},
+		{"made readable", func() {
+			if err := os.Chmod(one, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
 		{"removed", func() { _ = os.Remove(one) }, false},
 		{"there again", func() { write(one, "cc", day.Add(2*time.Second)) }, true},
 		{"made", func() { write(other, "a", day) }, true},
