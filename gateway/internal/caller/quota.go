@@ -23,7 +23,8 @@ type quota struct {
 	now func() time.Time
 
 	mu            sync.Mutex // makes one step of what concerns both buckets
-	events, bytes bucket
+	events, bytes bucket     // guarded by mu
+	latest        time.Time  // guarded by mu: when they were last asked
 }
 
 // newQuota returns a quota of which nothing is used.
@@ -33,29 +34,38 @@ func newQuota(q Quota, now func() time.Time) *quota {
 	}
 }
 
+// at is the time, which never goes back: what lies between a request that is asked
+// about late and one that has overtaken it is earned once. The caller holds q.mu.
+func (q *quota) at() time.Time {
+	if now := q.now(); now.After(q.latest) {
+		q.latest = now
+	}
+	return q.latest
+}
+
 // set changes what may be sent from now on. What was used stays used.
 func (q *quota) set(to Quota) {
-	now := q.now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	now := q.at()
 	q.events.set(now, to.Events, to.burst())
 	q.bytes.set(now, to.Bytes, to.burst())
 }
 
 // wait is how long until something is left, zero where something is.
 func (q *quota) wait() time.Duration {
-	now := q.now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	now := q.at()
 	return max(q.events.wait(now), q.bytes.wait(now))
 }
 
 // take takes a batch from both buckets where both have something left, and
 // returns zero; else it takes nothing and returns how long to wait.
 func (q *quota) take(events, bytes int) time.Duration {
-	now := q.now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	now := q.at()
 	if wait := max(q.events.wait(now), q.bytes.wait(now)); wait > 0 {
 		return wait
 	}

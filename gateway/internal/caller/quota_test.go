@@ -78,6 +78,31 @@ func TestABatchBeyondTheBurstIsLetInAndPaidFor(t *testing.T) {
 	})
 }
 
+// Of two requests at the same time the one that looked at the clock first may be
+// counted last.
+func TestTimeIsEarnedOnceHoweverRequestsOvertakeEachOther(t *testing.T) {
+	begin := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	now := begin
+	r, err := caller.New(quoted(caller.Quota{Events: 10, Burst: time.Second}), caller.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := enter(t, func() (caller.Caller, *daybook.Error) { return r.Authenticate("http", request("Bearer "+checkoutKey)) })
+	for _, step := range []struct {
+		at     time.Duration
+		events int
+		left   string
+	}{{0, 10, "none"}, {time.Second, 5, "5"}, {0, 1, "4"}, {time.Second, 5, "one is owed"}} {
+		now = begin.Add(step.at)
+		if err := who.Take(step.events, 0); err != nil {
+			t.Fatalf("until %s left: %v", step.left, err)
+		}
+	}
+	if err := who.Take(1, 0); err == nil {
+		t.Error("a second was earned twice")
+	}
+}
+
 func TestBytesCountLikeEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, in := limited(t, caller.Quota{Events: 1000, Bytes: 1 << 10, Burst: time.Second})
