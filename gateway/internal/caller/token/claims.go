@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"math"
@@ -12,38 +13,37 @@ import (
 // the same names (RFC 7519, RFC 7662). It returns nil Claims and why when they
 // cannot be meant.
 func parseClaims(payload []byte, keep []string) (parsed, error) {
+	var all members
+	if json.Unmarshal(payload, &all) != nil {
+		return parsed{}, refuse("has claims that cannot be read")
+	}
 	var c struct {
-		Issuer    string `json:"iss"`
-		Subject   string `json:"sub"`
-		Client    string `json:"client_id"`
-		Party     string `json:"azp"`
-		Audience  texts  `json:"aud"`
-		Scope     texts  `json:"scope"`
-		Scopes    texts  `json:"scp"` // what some issuers call it
-		Expires   *date  `json:"exp"`
-		NotBefore *date  `json:"nbf"`
-		Active    bool   `json:"active"`
+		issuer, subject, client, party string
+		audience, scope, scopes        texts
+		expires, notBefore             *date
+		active                         bool // of an answer about a token
 	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &c); err != nil {
-		return parsed{}, refuse("has claims that cannot be read")
-	}
-	if err := json.Unmarshal(payload, &all); err != nil {
-		return parsed{}, refuse("has claims that cannot be read")
-	}
-	if c.Client == "" {
-		c.Client = c.Party
+	for name, claim := range map[string]any{
+		"iss": &c.issuer, "sub": &c.subject, "client_id": &c.client, "azp": &c.party, "aud": &c.audience,
+		"scope": &c.scope, "scp": &c.scopes, // what some issuers call it
+		"exp": &c.expires, "nbf": &c.notBefore, "active": &c.active,
+	} {
+		if all.read(name, claim) != nil {
+			return parsed{}, refuse("has claims that cannot be read")
+		}
 	}
 	p := parsed{
-		claims: Claims{Issuer: c.Issuer, Subject: c.Subject, Client: c.Client, Audience: c.Audience, Expires: c.Expires.time()},
-		active: c.Active, notBefore: c.NotBefore.time(),
+		claims: Claims{
+			Issuer: c.issuer, Subject: c.subject, Client: cmp.Or(c.client, c.party), Audience: c.audience, Expires: c.expires.time(),
+		},
+		active: c.active, notBefore: c.notBefore.time(),
 	}
-	for _, text := range append(c.Scope, c.Scopes...) {
+	for _, text := range append(c.scope, c.scopes...) {
 		p.claims.Scopes = append(p.claims.Scopes, strings.Fields(text)...)
 	}
 	for _, name := range keep {
 		var values texts
-		if raw, ok := all[name]; ok && json.Unmarshal(raw, &values) == nil {
+		if all[name] != nil && all.read(name, &values) == nil {
 			if p.claims.Other == nil {
 				p.claims.Other = make(map[string][]string, len(keep))
 			}
@@ -51,6 +51,18 @@ func parseClaims(payload []byte, keep []string) (parsed, error) {
 		}
 	}
 	return p, nil
+}
+
+// members are those of an object, by their names as they are written: in a struct
+// "SUB" would count as "sub".
+type members map[string]json.RawMessage
+
+// read reads a member, where there is one.
+func (m members) read(name string, into any) error {
+	if m[name] == nil {
+		return nil
+	}
+	return json.Unmarshal(m[name], into)
 }
 
 // A parsed is what claims say beside what is kept of them.
@@ -85,13 +97,12 @@ func claimedIssuer(token string) string {
 	if err != nil {
 		return ""
 	}
-	var claims struct {
-		Issuer string `json:"iss"`
-	}
-	if json.Unmarshal(payload, &claims) != nil {
+	var claims members
+	var issuer string
+	if json.Unmarshal(payload, &claims) != nil || claims.read("iss", &issuer) != nil {
 		return ""
 	}
-	return claims.Issuer
+	return issuer
 }
 
 // texts is a claim that may be one value or several.

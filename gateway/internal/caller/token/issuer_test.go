@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -40,6 +41,27 @@ func TestAJWTSaysWhatItsIssuerSigned(t *testing.T) {
 		fmt.Sprint(got.Other) != "map[groups:[x y] level:[3] repository:[acme/shop]]" {
 		t.Errorf("claims are %+v", got)
 	}
+}
+
+// Names of claims differ in upper and lower case (RFC 7519, section 4): what an issuer
+// lets people call their own must not become whom they are.
+func TestAClaimCountsUnderItsExactNameOnly(t *testing.T) {
+	s, c := tokentest.New(t), newClock()
+	own := map[string]any{"Sub": "root", "AUD": "daybook", "Scope": "a::b::c", "SCP": "a::b::c", "Client_Id": "root", "AZP": "root", "EXP": c.in(time.Hour)}
+	claims := map[string]any{"sub": "ann", "aud": "other", "exp": c.in(time.Minute)}
+	maps.Copy(claims, own)
+	got := good(t, newIssuer(t, s, c), s.JWT(claims))
+	if got.Subject != "ann" || got.Client != "" || fmt.Sprint(got.Audience) != "[other]" || len(got.Scopes) > 0 || got.Expires.Unix() != c.in(time.Minute) {
+		t.Errorf("claims are %+v", got)
+	}
+	delete(claims, "exp")
+	refused(t, newIssuer(t, s, c), s.JWT(claims), "never expires")
+
+	s.Break(func(w http.ResponseWriter, _ *http.Request) bool {
+		_, _ = w.Write([]byte(`{"active":false,"Active":true}`))
+		return true
+	})
+	refused(t, newIntrospection(t, s, c), "withdrawn", "is not active")
 }
 
 func TestEveryAlgorithmWithAPublicKeyVerifies(t *testing.T) {
