@@ -42,9 +42,7 @@ func (g *Gateway) openCallers() error {
 		}
 		return func() {
 			apply()
-			if before := g.verifiers.Swap(verifiers); before != verifiers {
-				before.close()
-			}
+			g.verifiers.Swap(verifiers).close(verifiers)
 		}, nil
 	})
 	return nil

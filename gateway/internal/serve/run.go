@@ -95,10 +95,10 @@ func (g *Gateway) patience(begin time.Time) time.Duration {
 func (g *Gateway) closeStore(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
+	g.verifiers.Load().close(nil)
 	if err := g.store.Close(ctx); err != nil {
 		return err
 	}
-	g.verifiers.Load().close()
 	if err := closeDestinations(ctx, g.destinations); err != nil {
 		g.log.Warn("a destination did not close in time", "err", err)
 	}

@@ -87,13 +87,16 @@ func (v *verifiers) attach(c *caller.Config) {
 	}
 }
 
-// close closes the connections to issuers and servers that are idle.
-func (v *verifiers) close() {
-	if v == nil {
+// close closes what next, which takes the place of v, does not go on with. No next
+// means all of it.
+func (v *verifiers) close(next *verifiers) {
+	if v == nil || v == next {
 		return
 	}
-	for _, issuer := range v.issuers {
-		issuer.Close()
+	for url, issuer := range v.issuers {
+		if next == nil || next.issuers[url] != issuer {
+			issuer.Close()
+		}
 	}
 	if v.opaque != nil {
 		v.opaque.Close()

@@ -64,8 +64,12 @@ func NewIssuer(o IssuerOptions) *Issuer {
 	return i
 }
 
-// Close closes the connections that are idle.
-func (i *Issuer) Close() { i.client.CloseIdleConnections() }
+// Close ends what is asked of the issuer, and closes the connections that are idle.
+// Afterwards nobody can tell about a token for which keys would have to be fetched.
+func (i *Issuer) Close() {
+	i.keys.close()
+	i.client.CloseIdleConnections()
+}
 
 // Verify implements [Verifier].
 func (i *Issuer) Verify(ctx context.Context, token string) (Claims, error) {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -299,4 +300,77 @@ func TestWhoeverWaitsForAnIssuerWaitsAsLongAsItLikes(t *testing.T) {
 	close(release)
 	s.Break(nil)
 	good(t, issuer, text) // that others lost patience says nothing about the issuer
+}
+
+// slowly lets a server answer when release is closed, and tells of each request
+// that arrives.
+func slowly(s *tokentest.Server) (arrived chan struct{}, release func()) {
+	arrived, free := make(chan struct{}, 100), make(chan struct{})
+	s.Break(func(http.ResponseWriter, *http.Request) bool {
+		arrived <- struct{}{}
+		<-free
+		return false
+	})
+	return arrived, sync.OnceFunc(func() { close(free) })
+}
+
+// Whoever has a token that looks like one of the issuer's can begin a question. That
+// he goes away at once must not make another.
+func TestThoseWhoDoNotWaitDoNotMakeTheGatewayAskAndAsk(t *testing.T) {
+	s, c := tokentest.New(t), newClock()
+	issuer := newIssuer(t, s, c)
+	arrived, release := slowly(s)
+	t.Cleanup(release)
+	text := s.JWT(map[string]any{"exp": c.in(time.Hour)})
+	for range 5 {
+		impatient, leave := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if _, err := issuer.Verify(impatient, text); err == nil || !strings.Contains(err.Error(), "context deadline exceeded") {
+			t.Errorf("who does not wait is told %v", err)
+		}
+		leave()
+	}
+	if n := len(arrived); n != 1 {
+		t.Errorf("the issuer was asked %d times", n)
+	}
+	release()
+	good(t, issuer, text) // what they began is there for others
+}
+
+func TestNobodyWaitsForAnIssuerThatIsAwayWhileItsKeysAreAtHand(t *testing.T) {
+	s, c := tokentest.New(t), newClock()
+	issuer := newIssuer(t, s, c)
+	text := s.JWT(map[string]any{"exp": c.in(100 * time.Hour)})
+	good(t, issuer, text)
+	c.advance(16 * time.Minute)
+	s.Break(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusBadGateway); return true })
+	good(t, issuer, text) // this one has found out that the issuer is away
+
+	c.advance(2 * time.Second)
+	_, release := slowly(s)
+	t.Cleanup(release)
+	told := make(chan error, 1)
+	go func() {
+		_, err := issuer.Verify(t.Context(), text)
+		told <- err
+	}()
+	select {
+	case err := <-told:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(3 * time.Second):
+		t.Error("it waits for the issuer")
+		release()
+		<-told
+	}
+}
+
+func TestAnIssuerThatIsClosedAsksNobody(t *testing.T) {
+	s, c := tokentest.New(t), newClock()
+	issuer := newIssuer(t, s, c)
+	issuer.Close()
+	unknown(t, issuer, s.JWT(map[string]any{"exp": c.in(time.Hour)}), "token: the issuer's keys: context canceled")
+	if n := s.Asked("/keys"); n != 0 {
+		t.Errorf("it was asked %d times", n)
+	}
 }

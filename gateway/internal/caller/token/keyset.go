@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto"
+	"fmt"
 	"sync"
 	"time"
 
@@ -24,25 +25,38 @@ const (
 	retryEvery = time.Second
 )
 
-// A keySet is the keys of an issuer. They are fetched when they are needed, by
-// whoever needs them.
+// A keySet is the keys of an issuer. They are fetched when they are needed, on
+// behalf of all who need them: that one goes away ends nothing, and begins nothing
+// anew.
 type keySet struct {
-	fetch func(context.Context) ([]jose.JSONWebKey, error)
+	fetch func(context.Context) ([]jose.JSONWebKey, error) // gives up by itself
 	now   func() time.Time
 
-	// turn is held by whoever fetches, so that it happens once; waiting for it
-	// ends with the context.
-	turn chan struct{}
+	closing context.Context // ends fetching
+	end     context.CancelFunc
+	fetches sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows; never held while fetching
-	keys    []jose.JSONWebKey
-	fetched time.Time // zero = never
-	tried   time.Time
-	failure error // of the last attempt
+	mu       sync.Mutex    // guards what follows; never held while fetching
+	fetching chan struct{} // closed when what is under way has ended; nil = nothing is
+	keys     []jose.JSONWebKey
+	fetched  time.Time // zero = never
+	tried    time.Time
+	failure  error // of the last attempt
 }
 
 func newKeySet(now func() time.Time, fetch func(context.Context) ([]jose.JSONWebKey, error)) *keySet {
-	return &keySet{fetch: fetch, now: now, turn: make(chan struct{}, 1)}
+	s := &keySet{fetch: fetch, now: now}
+	s.closing, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// close ends what is under way, and waits until it has ended. Nothing is fetched
+// any more.
+func (s *keySet) close() {
+	s.mu.Lock()
+	s.end()
+	s.mu.Unlock()
+	s.fetches.Wait()
 }
 
 // A wish is for the keys that may have made a signature.
@@ -55,67 +69,86 @@ type wish struct {
 // find returns the keys that are wished for. None and nil means that the issuer
 // has no such key; an error, that nobody could tell.
 func (s *keySet) find(ctx context.Context, w wish) ([]crypto.PublicKey, error) {
-	keys, due := s.known(w)
-	if !due {
-		return s.found(ctx, keys)
-	}
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if keys, due = s.known(w); due { // nobody has fetched them meanwhile
-		s.refresh(ctx)
-		keys, _ = s.known(w)
-	}
-	return s.found(ctx, keys)
-}
-
-// found returns keys, and why there are none where that is nobody's answer.
-func (s *keySet) found(ctx context.Context, keys []crypto.PublicKey) ([]crypto.PublicKey, error) {
-	if len(keys) > 0 {
-		return keys, nil
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return nil, s.failure
-}
-
-// known returns the keys at hand that fit, and whether to fetch anew.
-func (s *keySet) known(w wish) (fit []crypto.PublicKey, due bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	if now.Sub(s.fetched) < staleAfter {
-		for i := range s.keys {
-			if fits(&s.keys[i], w) {
-				fit = append(fit, s.keys[i].Key)
-			}
+	if coming := s.coming(w); coming != nil {
+		s.mu.Unlock()
+		select {
+		case <-coming:
+		case <-ctx.Done():
 		}
+		s.mu.Lock()
+	}
+	switch keys := s.fit(w); {
+	case len(keys) > 0:
+		return keys, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case s.closing.Err() != nil:
+		return nil, s.closing.Err()
+	default:
+		return nil, s.failure
+	}
+}
+
+// fit returns the keys at hand that may have made a signature. The caller holds
+// s.mu.
+func (s *keySet) fit(w wish) (keys []crypto.PublicKey) {
+	if s.now().Sub(s.fetched) >= staleAfter {
+		return nil
+	}
+	for i := range s.keys {
+		if fits(&s.keys[i], w) {
+			keys = append(keys, s.keys[i].Key)
+		}
+	}
+	return keys
+}
+
+// coming returns what to wait for before the keys at hand are used, nil for
+// nothing. It begins to fetch where that is due. The caller holds s.mu.
+func (s *keySet) coming(w wish) <-chan struct{} {
+	usable := len(s.fit(w)) > 0 && !w.anew
+	if usable && s.now().Sub(s.fetched) < refreshAfter {
+		return nil
 	}
 	pause := fetchEvery
 	if s.failure != nil {
 		pause = retryEvery
 	}
-	wanted := w.anew || len(fit) == 0 || now.Sub(s.fetched) >= refreshAfter
-	return fit, wanted && now.Sub(s.tried) >= pause
+	if s.fetching == nil && s.now().Sub(s.tried) >= pause && s.closing.Err() == nil {
+		s.begin()
+	}
+	if usable && s.failure != nil {
+		return nil // the issuer is away: who has good keys need not wait until it is back
+	}
+	return s.fetching
 }
 
-func (s *keySet) refresh(ctx context.Context) {
-	keys, err := s.fetch(ctx)
-	if err != nil && ctx.Err() != nil {
-		return // who asked has gone, which says nothing about the issuer
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tried, s.failure = s.now(), err
-	if err == nil {
-		s.keys, s.fetched = keys, s.tried
-	}
+// begin fetches the keys. The caller holds s.mu.
+func (s *keySet) begin() {
+	done := make(chan struct{})
+	s.fetching = done
+	s.fetches.Go(func() {
+		defer close(done)
+		keys, err := s.ask()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.fetching, s.tried, s.failure = nil, s.now(), err
+		if err == nil {
+			s.keys, s.fetched = keys, s.tried
+		}
+	})
+}
+
+// ask is fetch. What an issuer answers must not end the process.
+func (s *keySet) ask() (keys []jose.JSONWebKey, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("reading them panicked: %v", p)
+		}
+	}()
+	return s.fetch(s.closing)
 }
 
 // fits tells whether a key is for signatures like that. A token without the id of
