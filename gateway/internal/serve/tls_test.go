@@ -287,6 +287,45 @@ func TestClientCertificatesAreVerifiedWhereTheyAreShown(t *testing.T) {
 	}
 }
 
+func TestAClientWhoseAuthorityIsGoneDoesNotGoOnWithItsSession(t *testing.T) {
+	a, before, after, f := newAuthority(t), newAuthority(t), newAuthority(t), newPEMFiles(t)
+	f.write(a.issue(1, inAnHour(), ""))
+	f.ClientCA = filepath.Join(t.TempDir(), "clients.crt")
+	f.writePEM(f.ClientCA, "CERTIFICATE", before.cert.Raw)
+	file := &fileOf{text: "ingest: {tls: {cert: " + f.Cert + ", key: " + f.Key + ", client_ca: " + f.ClientCA + "}}\n" +
+		"callers:\n  - {name: mesh, mtls: {uri: 'spiffe://test/mesh'}}\n"}
+	g := startFrom(t, file, nil)
+	g.client = a.trusting(before.issue(7, inAnHour(), "spiffe://test/mesh"))
+	transport := g.client.Transport.(*http.Transport)
+	transport.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	send := func() (status int, resumed bool) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.IngestURL()+"/v1/events", strings.NewReader(`{"event_name":"hello"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := g.client.Do(request)
+		if err != nil {
+			return 0, false
+		}
+		_ = response.Body.Close()
+		return response.StatusCode, response.TLS.DidResume
+	}
+	if status, _ := send(); status != 200 {
+		t.Fatalf("the certificate: %d", status)
+	}
+	if status, resumed := send(); status != 200 || !resumed {
+		t.Fatalf("its session: %d, resumed %v", status, resumed)
+	}
+	f.writePEM(f.ClientCA, "CERTIFICATE", after.cert.Raw)
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if status, resumed := send(); status == 200 || resumed {
+		t.Errorf("its session without the authority: %d, resumed %v", status, resumed)
+	}
+}
+
 func TestACertificateThatCannotServeIsRefusedAtTheStart(t *testing.T) {
 	a, f := newAuthority(t), newPEMFiles(t)
 	f.write(a.issue(1, inAnHour(), ""))
