@@ -10,6 +10,7 @@ import (
 
 // A book is a Config as it is looked things up in. It never changes.
 type book struct {
+	edition                 uint64
 	enforce, allowAnonymous bool
 
 	anonymous    *account

@@ -66,7 +66,11 @@ func (r *Registry) Prepare(c Config) (apply func(), err error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.keepQuotas(c)
-		r.book.Store(newBook(c, r.quotas))
+		next := newBook(c, r.quotas)
+		if before := r.book.Load(); before != nil {
+			next.edition = before.edition + 1
+		}
+		r.book.Store(next)
 	}, nil
 }
 

@@ -25,6 +25,15 @@ const (
 // unless it is said otherwise: what is documented, and what deployed clients hold.
 var ServiceScopes = []string{"telemetry_gateway::events::publish", "telemetry_gateway::events::write"}
 
+// Edition is another number each time other callers have taken the place of those
+// before. Whoever keeps a Caller for long asks again then.
+func (r *Registry) Edition() uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.book.Load().edition
+}
+
 // Licensed says whose row the license key of an instance is proved by. An error
 // is Invalid, and begins with "invalid license_key: ", where the key cannot be
 // read, no configured public key verifies it, or it has expired and the row minds;

@@ -10,8 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"daybook.dev/gateway/internal/caller/license/licensetest"
 	"daybook.dev/gateway/internal/caller/token/tokentest"
+	telemetrygatewayv1 "daybook.dev/gateway/internal/gen/telemetrygateway/v1"
 	"daybook.dev/gateway/internal/serve"
 )
 
@@ -228,4 +232,45 @@ func TestR27AManagedServiceIsKnownByItsTokenOverTheWire(t *testing.T) {
 	g.stop()
 	<-g.stopped
 	requireNoCanary(t, map[string]string{"answers": answers + body, "metrics": metrics, "log": log.String()})
+}
+
+func TestAStreamEndsWhenItsCallerIsTakenAway(t *testing.T) {
+	vendor, other := licensetest.New(t), licensetest.New(t)
+	trusting := func(v *licensetest.Vendor) string {
+		return "callers:\n  - {name: instances, instances: {license_keys: ['" + strings.TrimSpace(v.PublicKey()) + "']}}\n"
+	}
+	file := &fileOf{text: trusting(vendor)}
+	g := startFrom(t, file, nil)
+	stream, hangUp := recording(g)
+	defer hangUp()
+	licensed := &telemetrygatewayv1.Identifier{Identifier: &telemetrygatewayv1.Identifier_LicensedInstance{
+		LicensedInstance: &telemetrygatewayv1.Identifier_LicensedInstanceIdentifier{LicenseKey: vendor.License(inAnHour())},
+	}}
+	if err := stream.Send(introduction(licensed)); err != nil {
+		t.Fatal(err)
+	}
+	send := func(id string) error {
+		_ = stream.Send(payloadOf(&telemetrygatewayv1.Event{Id: id, Timestamp: timestamppb.Now(), Feature: "search", Action: "run"}))
+		_, err := stream.Receive()
+		return err
+	}
+	if err := send("1"); err != nil {
+		t.Fatal(err)
+	}
+	file.set("limits: {batch: 9000}\n" + trusting(vendor))
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if err := send("2"); err != nil {
+		t.Errorf("another configuration with the same callers: %v", err)
+	}
+	file.set(trusting(other))
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if err := send("3"); connect.CodeOf(err) != connect.CodeUnavailable {
+		t.Errorf("the stream of a vendor that is trusted no longer: %v", err)
+	}
+	_ = stream.CloseRequest()
+	_ = stream.CloseResponse()
 }

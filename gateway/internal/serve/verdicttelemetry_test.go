@@ -53,20 +53,11 @@ func telemetryColumn(by vendors) column {
 
 // recordOne streams one event, and returns the ids that come back.
 func recordOne(g *running, who *telemetrygatewayv1.Identifier, e *telemetrygatewayv1.Event) (done []string, err error) {
-	plain := new(http.Protocols)
-	plain.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: plain}
-	defer transport.CloseIdleConnections()
-	client := connect.NewClient[telemetrygatewayv1.RecordEventsRequest, telemetrygatewayv1.RecordEventsResponse](
-		&http.Client{Transport: transport}, g.IngestURL()+"/telemetrygateway.v1.TelemeteryGatewayService/RecordEvents", connect.WithGRPC())
-	stream := client.CallBidiStream(g.t.Context())
+	stream, hangUp := recording(g)
+	defer hangUp()
 	// A stream that the gateway has ended already says why when it is read.
-	_ = stream.Send(&telemetrygatewayv1.RecordEventsRequest{Payload: &telemetrygatewayv1.RecordEventsRequest_Metadata{
-		Metadata: &telemetrygatewayv1.RecordEventsRequestMetadata{RequestId: "1", Identifier: who},
-	}})
-	_ = stream.Send(&telemetrygatewayv1.RecordEventsRequest{Payload: &telemetrygatewayv1.RecordEventsRequest_Events{
-		Events: &telemetrygatewayv1.RecordEventsRequest_EventsPayload{Events: []*telemetrygatewayv1.Event{e}},
-	}})
+	_ = stream.Send(introduction(who))
+	_ = stream.Send(payloadOf(e))
 	_ = stream.CloseRequest()
 	defer func() { _ = stream.CloseResponse() }()
 	for {
@@ -76,6 +67,28 @@ func recordOne(g *running, who *telemetrygatewayv1.Identifier, e *telemetrygatew
 		}
 		done = append(done, answer.GetSucceededEvents()...)
 	}
+}
+
+// recording opens a stream of RecordEvents, which ends with hangUp.
+func recording(g *running) (stream *connect.BidiStreamForClient[telemetrygatewayv1.RecordEventsRequest, telemetrygatewayv1.RecordEventsResponse], hangUp func()) {
+	plain := new(http.Protocols)
+	plain.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: plain}
+	client := connect.NewClient[telemetrygatewayv1.RecordEventsRequest, telemetrygatewayv1.RecordEventsResponse](
+		&http.Client{Transport: transport}, g.IngestURL()+"/telemetrygateway.v1.TelemeteryGatewayService/RecordEvents", connect.WithGRPC())
+	return client.CallBidiStream(g.t.Context()), transport.CloseIdleConnections
+}
+
+func introduction(who *telemetrygatewayv1.Identifier) *telemetrygatewayv1.RecordEventsRequest {
+	return &telemetrygatewayv1.RecordEventsRequest{Payload: &telemetrygatewayv1.RecordEventsRequest_Metadata{
+		Metadata: &telemetrygatewayv1.RecordEventsRequestMetadata{RequestId: "1", Identifier: who},
+	}}
+}
+
+func payloadOf(events ...*telemetrygatewayv1.Event) *telemetrygatewayv1.RecordEventsRequest {
+	return &telemetrygatewayv1.RecordEventsRequest{Payload: &telemetrygatewayv1.RecordEventsRequest_Events{
+		Events: &telemetrygatewayv1.RecordEventsRequest_EventsPayload{Events: events},
+	}}
 }
 
 // byAcknowledgement reads what a stream has come to.

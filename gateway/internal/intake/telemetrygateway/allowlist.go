@@ -59,7 +59,7 @@ func (a Allowed) of(feature, action []byte) []string {
 // It is safe for concurrent use.
 type Allowlist struct{ now atomic.Pointer[Allowed] }
 
-// Set replaces what is allowed, for the streams that begin from now on.
+// Set replaces what is allowed, for the payloads that come from now on.
 func (l *Allowlist) Set(a Allowed) { l.now.Store(&a) }
 
 func (l *Allowlist) current() Allowed {

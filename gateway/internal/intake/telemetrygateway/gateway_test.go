@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,6 +65,44 @@ func (proofs) Service(_ context.Context, authorization []string, _ string) (call
 		return caller.Caller{}, &daybook.Error{Code: daybook.Denied, Reason: caller.ReasonNotPermitted, Message: "permission denied"}
 	}
 	return caller.Caller{Name: "services", Public: true}, nil
+}
+
+// Edition never changes: so do the proofs.
+func (proofs) Edition() uint64 { return 0 }
+
+// changing proofs are as proofs say, until others count.
+type changing struct {
+	proofs
+
+	mu      sync.Mutex // guards what follows
+	edition uint64
+	name    string         // of the caller that instances have become; "" = as before
+	refusal *daybook.Error // nil = none
+}
+
+func (c *changing) become(name string, refusal *daybook.Error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.edition++
+	c.name, c.refusal = name, refusal
+}
+
+func (c *changing) Edition() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.edition
+}
+
+func (c *changing) Unlicensed() (caller.Caller, *daybook.Error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.refusal != nil:
+		return caller.Caller{}, c.refusal
+	case c.name != "":
+		return caller.Caller{Name: c.name, Public: true}, nil
+	}
+	return c.proofs.Unlicensed()
 }
 
 // A gateway is the service in front of a store that remembers.

@@ -40,6 +40,9 @@ func (st *stream) payload(b []byte) *daybook.Error {
 	if st.sender == nil {
 		return invalid("events", reasonMetadataMissing, "got events when metadata not yet received")
 	}
+	if problem := st.confirm(); problem != nil {
+		return problem
+	}
 	defer st.batch.lease.Release()
 	answer, events, succeeded := []byte(nil), 0, 0
 	flush := func() {

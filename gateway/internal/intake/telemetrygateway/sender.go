@@ -33,14 +33,30 @@ type Senders interface {
 	Licensed(licenseKey string) (caller.Caller, *daybook.Error)
 	Unlicensed() (caller.Caller, *daybook.Error)
 	Service(ctx context.Context, authorization []string, serviceID string) (caller.Caller, *daybook.Error)
+
+	// Edition is another number whenever the answers may have changed.
+	Edition() uint64
 }
 
 // A sender is who a stream's metadata names, as far as that is proved.
 type sender struct {
 	source    Source
 	caller    caller.Caller
+	edition   uint64          // of the senders that have said so
 	publisher string          // within what event ids are unique, below the caller
 	stored    json.RawMessage // what its events say of it
+
+	// proof asks the senders who this is: at the beginning, and of a stream again
+	// whenever they have changed.
+	proof func(context.Context) (caller.Caller, *daybook.Error)
+}
+
+// ask asks who this is. The edition is read first: what changes meanwhile has it
+// asked once more.
+func (s *sender) ask(ctx context.Context, senders Senders) (problem *daybook.Error) {
+	s.edition = senders.Edition()
+	s.caller, problem = s.proof(ctx)
+	return problem
 }
 
 // maxMetadataBytes is how much a stream's metadata may be as it is stored: it is,
@@ -112,7 +128,7 @@ func (c *claim) prove(ctx context.Context, senders Senders, authorization []stri
 		hash := hashed(key)
 		s.source = LicensedInstance
 		s.publisher = path("licensed", hash[:len(hashPrefix)+32], text(licensedInstID))
-		s.caller, problem = senders.Licensed(key)
+		s.proof = func(context.Context) (caller.Caller, *daybook.Error) { return senders.Licensed(key) }
 		c.who[licensedKey].Bytes = []byte(hash)
 	case unlicensedInstance:
 		if text(unlicensedInstID) == "" {
@@ -120,18 +136,21 @@ func (c *claim) prove(ctx context.Context, senders Senders, authorization []stri
 		}
 		s.source = UnlicensedInstance
 		s.publisher = path("unlicensed", text(unlicensedInstID))
-		s.caller, problem = senders.Unlicensed()
+		s.proof = func(context.Context) (caller.Caller, *daybook.Error) { return senders.Unlicensed() }
 	case managedService:
 		if text(serviceID) == "" {
 			return s, invalid("managed_service.service_id", reasonMissingID, "service_id is required for managed services")
 		}
 		s.source = ManagedService
 		s.publisher = path("service", text(serviceID), text(serviceEnv))
-		s.caller, problem = senders.Service(ctx, authorization, text(serviceID))
+		id := text(serviceID)
+		s.proof = func(ctx context.Context) (caller.Caller, *daybook.Error) {
+			return senders.Service(ctx, authorization, id)
+		}
 	default:
 		return s, errUnknownIdentifier
 	}
-	if problem == nil {
+	if problem = s.ask(ctx, senders); problem == nil {
 		s.stored, problem = c.stored()
 	}
 	return s, problem

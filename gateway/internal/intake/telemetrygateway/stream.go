@@ -143,7 +143,26 @@ func (st *stream) introduce(metadata []byte) *daybook.Error {
 // begin lets the sender in.
 func (st *stream) begin(who *sender) {
 	st.sender = who
-	st.decoder = decoder{private: st.service.Private.current(), public: who.caller.Public}
 	st.batch = newBatch(st.service, who, intake.RequestIDOf(st.visit.header))
 	st.visit.body.limit = int64(st.service.maxMessage()) + frameBytes
+}
+
+// confirm sees that the sender may still send: a stream may last for days. It also
+// takes up what else has changed about it.
+func (st *stream) confirm() *daybook.Error {
+	senders := st.service.senders()
+	if st.sender.edition != senders.Edition() {
+		switch problem := st.sender.ask(st.ctx, senders); {
+		case problem == nil:
+		case problem.Code == daybook.Exhausted:
+			return problem
+		default: // another stream is told what it is
+			return &daybook.Error{
+				Code: daybook.Unavailable, Reason: reasonCallersChanged, Err: problem,
+				Message: "who may send has changed; open another stream, and send again what was not answered",
+			}
+		}
+	}
+	st.decoder.private, st.decoder.public = st.service.Private.current(), st.sender.caller.Public
+	return nil
 }

@@ -1,6 +1,8 @@
 package telemetrygateway_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,11 +10,14 @@ import (
 	"testing"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"daybook.dev"
+	"daybook.dev/gateway/internal/caller"
 	telemetrygatewayv1 "daybook.dev/gateway/internal/gen/telemetrygateway/v1"
 	"daybook.dev/gateway/internal/intake/intaketest"
+	"daybook.dev/gateway/internal/intake/telemetrygateway"
 	"daybook.dev/gateway/internal/store"
 )
 
@@ -320,6 +325,93 @@ func TestAnEventThatIsStoredWhileTheGatewayStopsIsAnswered(t *testing.T) {
 	requireError(t, err, connect.CodeUnavailable, "the gateway is stopping; send again what was not answered")
 	requireAnswers(t, answers, nil, []string{"1"})
 	requireStored(t, g, []string{"1"}, nil)
+}
+
+// A stream may last for days. Whoever may send no longer must not go on until it ends.
+func TestAStreamGoesOnOnlyAsLongAsItsSenderMaySend(t *testing.T) {
+	denied := &daybook.Error{Code: daybook.Denied, Reason: caller.ReasonUnlicensed, Message: "instances without a license may not send here"}
+	over := &daybook.Error{Code: daybook.Exhausted, Reason: caller.ReasonQuota, Message: "this caller's quota is used up"}
+	for name, c := range map[string]struct {
+		caller  string
+		refusal *daybook.Error
+		code    connect.Code // 0 = it goes on
+		message string
+	}{
+		"others have changed":      {"", nil, 0, ""},
+		"it is another caller now": {"others", nil, 0, ""},
+		"it may send no longer":    {"", denied, connect.CodeUnavailable, "who may send has changed; open another stream, and send again what was not answered"},
+		"its quota is used up":     {"", over, connect.CodeResourceExhausted, over.Message},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, who := newGateway(), new(changing)
+			g.Senders = who
+			st := g.listen(t).open(t)
+			if err := errors.Join(st.Send(hello(unlicensed("i"))), st.Send(payload(marked("1")))); err != nil {
+				t.Fatal(err)
+			}
+			first, err := st.Receive()
+			if err != nil || !slices.Equal(first.GetSucceededEvents(), []string{"1"}) {
+				t.Fatal(first, err)
+			}
+			who.become(c.caller, c.refusal)
+			answers, err := exchange(st, payload(marked("2")))
+			if c.code != 0 {
+				requireError(t, err, c.code, c.message)
+				requireStored(t, g, []string{"1"}, nil)
+				return
+			}
+			requireAnswers(t, answers, err, []string{"2"})
+			requireStored(t, g, []string{"1", "2"}, nil)
+			second := g.store.Records()[1]
+			if want := cmp.Or(c.caller, "instances"); second.Caller != want || second.Scope != want+"/unlicensed/i" {
+				t.Errorf("it is stored as of %s, in %s", second.Caller, second.Scope)
+			}
+			if public := bytes.Contains(second.Event.Metadata, []byte("https://example.com/page")); public != (c.caller != "") {
+				t.Errorf("marketing_tracking is stored: %v", public)
+			}
+		})
+	}
+}
+
+// marked is a valid event with what only the events of public callers keep.
+func marked(id string) *event {
+	url := "https://example.com/page"
+	return with(id, func(e *event) { e.MarketingTracking = &telemetrygatewayv1.EventMarketingTracking{Url: &url} })
+}
+
+func TestWhatIsKeptOfPrivateMetadataChangesForOpenStreamsToo(t *testing.T) {
+	g := newGateway()
+	secret, err := structpb.NewStruct(map[string]any{"key": "canary"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := func(id string) *request {
+		return payload(with(id, func(e *event) { e.Parameters = &telemetrygatewayv1.EventParameters{PrivateMetadata: secret} }))
+	}
+	allowed, err := telemetrygateway.ParseAllowed([]string{"search::run::key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Private.Set(allowed)
+	st := g.listen(t).open(t)
+	if err := errors.Join(st.Send(hello(unlicensed("i"))), st.Send(private("1"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Receive(); err != nil {
+		t.Fatal(err)
+	}
+	none, err := telemetrygateway.ParseAllowed(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Private.Set(none)
+	answers, err := exchange(st, private("2"))
+	requireAnswers(t, answers, err, []string{"2"})
+	for i, kept := range []bool{true, false} {
+		if metadata := g.store.Records()[i].Event.Metadata; bytes.Contains(metadata, []byte("canary")) != kept {
+			t.Errorf("event %d is stored as %s", i+1, metadata)
+		}
+	}
 }
 
 func TestTheEventIsStoredAsTheContractMapsIt(t *testing.T) {

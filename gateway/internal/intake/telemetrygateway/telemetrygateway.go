@@ -66,6 +66,7 @@ const (
 	reasonInvalidCall       = "invalid_call"
 	reasonStreamIdle        = "stream_idle"
 	reasonStopping          = "closing"
+	reasonCallersChanged    = "callers_changed"
 )
 
 // A Service answers the calls. Set the fields before Handler is called; the
