@@ -229,6 +229,8 @@ func (l *lane) replay() {
 	}
 	if done {
 		l.spool.Done(batch)
+	} else {
+		l.spool.Keep(batch)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

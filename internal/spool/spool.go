@@ -46,7 +46,7 @@ const (
 )
 
 // A Spool is open for one process. Append may be called from any goroutine;
-// Next, Done, Adopt and Purge from one at a time.
+// Next, Done, Keep, Adopt and Purge from one at a time.
 type Spool struct {
 	o Options
 
@@ -56,6 +56,7 @@ type Spool struct {
 	mu        sync.Mutex // guards what follows
 	owned     []*owned   // the oldest first
 	home      *owned     // of owned: the one written to; nil = none yet
+	sending   *chunk     // that a batch of is under way: it does not give way; nil = none
 	gathering *group     // what the next write takes; nil = nothing
 	spare     group      // its memory is for the next one
 	bytes     int64      // of all files
@@ -130,15 +131,22 @@ func (s *Spool) join(records [][]byte) (*group, error) {
 
 // Next returns the oldest records that are not done, at least one and at most
 // so many events and bytes, appended to dst. None means that there are none.
+// Until Done or Keep the batch stays, however full the spool becomes: what is
+// given up meanwhile would count as lost and as delivered.
 func (s *Spool) Next(events, size int, dst []byte) (Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.sending = nil
 	for _, o := range s.owned {
 		for len(o.chunks) > 0 {
 			c := o.chunks[0]
 			batch, err := s.read(o, c, events, size, dst)
-			if err != nil || batch.Events > 0 {
+			if err != nil {
 				return batch, err
+			}
+			if batch.Events > 0 {
+				s.sending = c
+				return batch, nil
 			}
 			if c == o.active() {
 				break
@@ -168,12 +176,28 @@ func (s *Spool) Done(b Batch) {
 		return
 	}
 	b.chunk.next = b.to
+	defer s.release()
 	if b.chunk.left() == 0 && b.chunk != b.owned.active() {
 		s.remove(b.owned, b.chunk)
 		s.tidy()
 		return
 	}
 	b.owned.noteCursor(s.o.FS, b.chunk)
+}
+
+// Keep says that a batch is not under way any more, and not done.
+func (s *Spool) Keep(Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.release()
+	}
+}
+
+// release lets give way what was being sent. Callers hold mu.
+func (s *Spool) release() {
+	s.sending = nil
+	s.evict()
 }
 
 // Len returns how many records are kept.
@@ -265,11 +289,13 @@ func (s *Spool) evict() {
 	}
 }
 
-// oldest returns the oldest chunk that is not being written.
+// oldest returns the oldest chunk that is neither being written nor being sent.
 func (s *Spool) oldest() (*owned, *chunk) {
 	for _, o := range s.owned {
-		if len(o.chunks) > 0 && o.chunks[0] != o.active() {
-			return o, o.chunks[0]
+		for _, c := range o.chunks {
+			if c != o.active() && c != s.sending {
+				return o, c
+			}
 		}
 	}
 	return nil, nil

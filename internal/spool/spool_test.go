@@ -201,6 +201,45 @@ func TestTheOldestGiveWayWhenThereIsNoRoom(t *testing.T) {
 	}
 }
 
+func TestWhatIsBeingSentDoesNotGiveWay(t *testing.T) {
+	big := strings.Repeat("x", 10<<10)
+	for _, c := range []struct {
+		name string
+		end  func(*spool.Spool, spool.Batch)
+		done int
+	}{
+		{"and is done once it was delivered", (*spool.Spool).Done, 2},
+		{"and does so once it was not", (*spool.Spool).Keep, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t, spool.Options{Dir: t.TempDir(), Bytes: 256 << 10})
+			s.append(t, big, big, big, big) // a chunk
+			b, err := s.Next(2, 1<<20, nil)
+			if err != nil || b.Events != 2 {
+				t.Fatalf("%d events, %v", b.Events, err)
+			}
+			for range 40 {
+				s.append(t, big)
+			}
+			if s.evicted[spool.Full] == 0 || s.Len()+s.evicted[spool.Full] != 44 {
+				t.Errorf("%d kept, evicted %v, of 44", s.Len(), s.evicted)
+			}
+			if again, _ := s.Next(2, 1<<20, nil); !bytes.Equal(again.Data, b.Data) {
+				t.Error("the batch is gone")
+			}
+			c.end(s.Spool, b)
+			if done := 44 - s.Len() - s.evicted[spool.Full]; done != c.done {
+				t.Errorf("%d were done, want %d", done, c.done)
+			}
+			s.append(t, big)
+			rest := s.rest(t)
+			if n := strings.Count(rest, big); n+s.evicted[spool.Full]+c.done != 45 {
+				t.Errorf("%d are read, evicted %v, %d done, of 45", n, s.evicted, c.done)
+			}
+		})
+	}
+}
+
 func TestWhatIsTooOldIsGivenUp(t *testing.T) {
 	s := open(t, spool.Options{Dir: t.TempDir(), Age: time.Minute})
 	s.append(t, "a", "b")
