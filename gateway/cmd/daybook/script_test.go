@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -23,6 +24,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			s := &scriptGateway{dir: e.WorkDir, ingest: "127.0.0.1:0", operations: "127.0.0.1:0"}
 			e.Values[scriptKey{}] = s
+			e.Setenv(raceVariable, os.Getenv(raceVariable)) // of the environment a script has only what it is given
 			e.Defer(s.kill)
 			return nil
 		},
