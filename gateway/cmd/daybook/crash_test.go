@@ -31,7 +31,7 @@ func TestR1CrashesUnderLoadLoseNothingAcknowledged(t *testing.T) {
 	chance := rand.New(rand.NewPCG(uint64(seed), 0))
 
 	dir := t.TempDir()
-	gateway := start(t, dir, "127.0.0.1:0")
+	gateway := start(t, dir, place(t))
 	clients := startClients(t, "http://"+gateway.ingest, uint64(seed))
 	for cycle := range cycles {
 		requireFresh(t, gateway, fmt.Sprintf("fresh-%d", cycle))
@@ -66,7 +66,7 @@ func start(t *testing.T, dir, ingest string) *process {
 // requireFresh sends an event that is new and requires that it is stored.
 func requireFresh(t *testing.T, p *process, id string) {
 	t.Helper()
-	gateway, err := daybook.Gateway("http://"+p.ingest, daybook.GatewayOptions{})
+	gateway, err := daybook.Gateway("http://"+p.ingest, daybook.GatewayOptions{Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,10 +77,10 @@ func TestEveryAcknowledgedEventReachesEveryDestination(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := []string{"BOOK=" + database.DSN(), "HOOK=" + receiving.URL}
-	gateway := startIn(t, dir, env, "127.0.0.1:0")
+	gateway := startIn(t, dir, env, place(t))
 
 	hook.down.Store(true)
-	sending := command("send", "-", "--gateway", "http://"+gateway.ingest)
+	sending := command("send", "-", "--retry-for", "5m", "--gateway", "http://"+gateway.ingest)
 	sending.Dir, sending.Stdin = dir, bytes.NewReader(numbered(events))
 	var said bytes.Buffer
 	sending.Stdout, sending.Stderr = &said, &said
@@ -173,7 +173,7 @@ func ledgerRows(t *testing.T, dir string, gateway *process) map[string]map[strin
 // until waits for something that other processes bring about.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	for !is() {
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not come to pass that %s", what)

@@ -30,7 +30,7 @@ func TestTelemetryOfAnotherLibrary(t *testing.T) {
 	})
 	t.Run("to a gateway that is killed twice", func(t *testing.T) {
 		dir := t.TempDir()
-		gateway := start(t, dir, "127.0.0.1:0")
+		gateway := start(t, dir, place(t))
 		kills := 0
 		streamFromNode(t, gateway, events, 10_000, func(acknowledged int) {
 			if kills < 2 && acknowledged >= (kills+1)*events/3 {

@@ -44,7 +44,7 @@ func needSDKs(t *testing.T) (node string) {
 func runSDK(t *testing.T, env []string, script string, args ...string) {
 	t.Helper()
 	node := needSDKs(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, node, append([]string{script}, args...)...)
 	command.Dir, command.Env = sdks, append(os.Environ(), env...)

@@ -10,8 +10,15 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
+
+	"daybook.dev/internal/need"
 )
+
+// patience is how long a test waits for another process before it says in vain for
+// what. Nothing that works is ever so late.
+const patience = 2 * time.Minute
 
 // A process is a running `daybook serve`.
 type process struct {
@@ -40,12 +47,18 @@ func startGateway(dir string, env []string, args ...string) (*process, error) {
 	case <-p.log.ready:
 	case <-p.exited:
 		return nil, fmt.Errorf("daybook serve ended: %w\n%s", p.err, p.log)
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		p.kill()
 		return nil, fmt.Errorf("daybook serve does not start\n%s", p.log)
 	}
 	p.ingest, p.operations = p.log.addresses()
 	return p, nil
+}
+
+// place returns an address that stays a gateway's while it is down.
+func place(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprint("127.0.0.1:", need.Port(t))
 }
 
 // command returns daybook, to be run by this test binary.
@@ -71,7 +84,7 @@ func (p *process) stop() error {
 	}
 	select {
 	case <-p.exited:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		p.kill()
 		return fmt.Errorf("daybook serve does not stop\n%s", p.log)
 	}

@@ -37,7 +37,7 @@ func TestReplaysAreListedAndCanceled(t *testing.T) {
 		t.Fatal(o.console.stderr.String())
 	}
 	id := strings.TrimSpace(o.console.stdout.String())
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		if status := o.console.run("replay", "list"); status != 0 {
 			t.Fatal(o.console.stderr.String())
 		}

@@ -14,15 +14,15 @@ import (
 // TestScripts runs testdata/script against real processes. Besides the
 // commands of testscript a script has
 //
-//	serve [FLAG]...       start a gateway, by default on free ports and ./data, and point the
-//	                      other commands at it; later ones get the same ports
+//	serve [FLAG]...       start a gateway, by default on ports of the script's own and ./data,
+//	                      and point the other commands at it
 //	stop, crash           end it with SIGTERM, which must succeed, or with SIGKILL
 //	exits STATUS CMD...   run a command and require its exit status
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			s := &scriptGateway{dir: e.WorkDir, ingest: "127.0.0.1:0", operations: "127.0.0.1:0"}
+			s := &scriptGateway{dir: e.WorkDir, ingest: place(t), operations: place(t)}
 			e.Values[scriptKey{}] = s
 			e.Setenv(raceVariable, os.Getenv(raceVariable)) // of the environment a script has only what it is given
 			e.Defer(s.kill)
@@ -57,7 +57,7 @@ func (s *scriptGateway) serve(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	s.running, s.ingest, s.operations = p, p.ingest, p.operations
+	s.running = p
 	ts.Setenv("INGEST", p.ingest)
 	ts.Setenv("OPERATIONS", p.operations)
 	ts.Setenv("DAYBOOK_GATEWAY", "http://"+p.ingest)

@@ -73,7 +73,7 @@ func (p *process) hangUp(t *testing.T) {
 // requireLogged waits until the process has logged text.
 func (p *process) requireLogged(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for !strings.Contains(p.log.String(), text) {
 		select {
 		case <-p.exited:
