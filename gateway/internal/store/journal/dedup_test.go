@@ -2,6 +2,8 @@ package journal_test
 
 import (
 	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +74,57 @@ func TestKeyFilesKnowTheirChunksWhateverHappensToThem(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCopiesThatComeTogetherOpenTheirKeyFileOnce: everybody who was not answered
+// sends again, and opening a file for each event took seven times as long as to
+// store a new one.
+func TestCopiesThatComeTogetherOpenTheirKeyFileOnce(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, "a", 30)
+	closeJournal(t, open(t, journal.Options{Dir: dir})) // makes the last key file
+	keys := files(t, dir, ".keys")
+	counted := &openings{FS: wal.OS{}}
+	j := open(t, journal.Options{Dir: dir, Now: justAfter, FS: counted})
+	started := counted.keyFiles.Load()
+	if got := statuses(t, j, storetest.Events("a", 30)); got[daybook.Duplicate] != 30 {
+		t.Fatalf("copies are %v", got)
+	}
+	if n := counted.keyFiles.Load() - started; n == 0 || n > int64(len(keys)) {
+		t.Errorf("%d key files were opened %d times", len(keys), n)
+	}
+	closeJournal(t, j)
+	if n := counted.open.Load(); n != 0 {
+		t.Errorf("%d key files are still open", n)
+	}
+}
+
+// openings counts the key files that are opened, and those that are open.
+type openings struct {
+	wal.FS
+
+	keyFiles, open atomic.Int64
+}
+
+func (o *openings) Open(name string) (wal.File, error) {
+	file, err := o.FS.Open(name)
+	if err != nil || !strings.HasSuffix(name, ".keys") {
+		return file, err
+	}
+	o.keyFiles.Add(1)
+	o.open.Add(1)
+	return &opened{file, o}, nil
+}
+
+type opened struct {
+	wal.File
+
+	by *openings
+}
+
+func (f *opened) Close() error {
+	f.by.open.Add(-1)
+	return f.File.Close()
 }
 
 // justAfter is when the events of storetest were received, and a minute.

@@ -20,8 +20,9 @@ type index struct {
 	clock  passing
 
 	// The writer's own, but that others look into active.
-	chunk uint64  // whose keys active has; zero: none yet
-	group *sealed // as it was when the group began
+	chunk  uint64   // whose keys active has; zero: none yet
+	group  *sealed  // as it was when the group began
+	search searcher // in key files, while it decides about a group
 
 	// claiming is held by the writer while it decides about a group, not while
 	// it writes it.
@@ -73,6 +74,7 @@ func (x *index) begin() mark {
 
 // decided ends what begin has started.
 func (x *index) decided() {
+	x.search.close()
 	x.claimed.Store(int64(len(x.active.entries)))
 	x.claiming.Unlock()
 }
@@ -129,10 +131,14 @@ func (x *index) find(key store.Key, looked uint64) (first entry, known bool) {
 // outage. The keeper sees to it that this does not last.
 func (x *index) look(g *generation, key store.Key) (entry, bool) {
 	file, onDisk := g.keys.(*keyFile)
-	if onDisk && file.failing.Load() {
+	if !onDisk {
+		e, ok, _ := g.keys.find(key) // memory does not fail
+		return e, ok
+	}
+	if file.failing.Load() {
 		return entry{}, false
 	}
-	e, ok, err := g.keys.find(key)
+	e, ok, err := x.search.find(file, key)
 	if err != nil && x.knows(g.chunk) { // else it was forgotten just now, and removed
 		file.failing.Store(true)
 		x.log.Error("journal key file unreadable; copies of its events are not recognised until it can be read again",

@@ -103,9 +103,10 @@ func FuzzKeyFile(f *testing.F) {
 		if file.count*entrySize > len(content) || len(file.filter) > 1+file.count/keysPerBlock {
 			t.Fatalf("%d keys and %d blocks in %d bytes", file.count, len(file.filter), len(content))
 		}
+		page := make([]byte, pageEntries*entrySize)
 		for i := range file.count {
 			key := entryAt(content[keysHeader:], i).key
-			if _, ok, err := file.search(bytes.NewReader(content), key); !ok || err != nil {
+			if _, ok, err := file.search(bytes.NewReader(content), key, page); !ok || err != nil {
 				t.Fatalf("key %d is not found: %v", i, err)
 			}
 		}

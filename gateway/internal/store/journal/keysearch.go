@@ -9,28 +9,57 @@ import (
 	"sort"
 
 	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/wal"
 )
 
-// find looks for key: in the filter, then in the file. The file is opened for
-// each search that passes the filter, so that a long window costs memory only
-// and no descriptors.
+// find looks for key: in the filter, then in the file.
 func (f *keyFile) find(key store.Key) (entry, bool, error) {
+	var s searcher
+	defer s.close()
+	return s.find(f, key)
+}
+
+// A searcher looks for keys in files, each of which is opened for what passes its
+// filter, so that a long window costs memory only and no descriptors. The file
+// searched last stays open until close: copies come together, as they were sent
+// together, and opening a file takes longer than finding a key in it.
+type searcher struct {
+	of   *keyFile // the one that is open; nil = none
+	file wal.File
+	page []byte
+}
+
+func (s *searcher) find(f *keyFile, key store.Key) (entry, bool, error) {
 	if f.count == 0 || !f.filter.has(key) {
 		return entry{}, false, nil
 	}
-	file, err := f.fs.Open(f.name)
-	if err != nil {
-		return entry{}, false, err
+	if s.of != f {
+		s.close()
+		file, err := f.fs.Open(f.name)
+		if err != nil {
+			return entry{}, false, err
+		}
+		s.of, s.file = f, file
 	}
-	defer func() { _ = file.Close() }()
-	return f.search(file, key)
+	if s.page == nil {
+		s.page = make([]byte, pageEntries*entrySize)
+	}
+	return f.search(s.file, key, s.page)
+}
+
+// close lets go of the file. The searcher can be used again.
+func (s *searcher) close() {
+	if s.of != nil {
+		_ = s.file.Close()
+		s.of, s.file = nil, nil
+	}
 }
 
 // search finds key by interpolation: keys are hashes and so spread evenly, the
 // first page read is most often the right one, and else one beside it is. Each
-// step leaves out a page, so the search ends whatever the file contains.
-func (f *keyFile) search(file io.ReaderAt, key store.Key) (entry, bool, error) {
-	page := make([]byte, pageEntries*entrySize)
+// step leaves out a page, so the search ends whatever the file contains. Page has
+// room for one.
+func (f *keyFile) search(file io.ReaderAt, key store.Key, page []byte) (entry, bool, error) {
 	guess := f.guess(key)
 	for low, high := 0, f.count; low < high; {
 		from := min(max(low, guess-pageEntries/2), max(low, high-pageEntries))
