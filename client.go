@@ -37,7 +37,7 @@ type core struct {
 	// turn holds one token: whoever changes the client has it. A channel, so
 	// that waiting for it ends with a context.
 	turn     chan struct{}
-	ending   context.Context // ends when Close begins; a Reconfigure under way gives up
+	ending   context.Context // ends when Close begins; who has the turn gives up
 	end      context.CancelFunc
 	stop     context.CancelFunc // of the watcher; guarded by turn, as is finished
 	watchers sync.WaitGroup     // end when stop is called
@@ -72,7 +72,7 @@ func Open(cfg Config) (*Client, error) {
 		co.state.Store(&state{cfg: cfg, off: why})
 		return &Client{core: co}, nil
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(co.ending)
 	co.stop = stop
 	co.reporter.start(co)
 	first := &state{cfg: cfg, fields: co.baseFields(&cfg)}

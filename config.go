@@ -3,10 +3,12 @@ package daybook
 import (
 	"cmp"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -220,6 +222,9 @@ func complete(cfg Config) (Config, error) {
 	cfg.Queue, cfg.Batch = cfg.Queue.orDefault(), cfg.Batch.orDefault()
 	cfg.Retry, cfg.Spool = cfg.Retry.orDefault(), cfg.Spool.orDefault()
 	cfg.CloseWithin = cmp.Or(cfg.CloseWithin, defaultCloseWithin)
+	// Who changes the maps and slices afterwards, and calls Reconfigure with
+	// them, must not have changed what that compares them with.
+	cfg.Sinks, cfg.Attrs, cfg.Hosts = maps.Clone(cfg.Sinks), slices.Clone(cfg.Attrs), slices.Clone(cfg.Hosts)
 	return cfg, nil
 }
 

@@ -70,10 +70,14 @@ func (l *lane) finish(ctx context.Context, why reason) UndeliveredError {
 	l.mu.Lock()
 	l.ageTimer.Stop()
 	l.wakeTimer.Stop()
-	sink := l.sink
+	sink, lent := l.sink, l.lent
 	l.mu.Unlock()
 	left.Queued, left.Lost = 0, l.saveRest(why)
-	_ = sink.close(ctx) // what it has not taken was kept or counted above
+	if lent {
+		sink.retire()
+	} else {
+		_ = sink.close(ctx) // what it has not taken was kept or counted above
+	}
 	if l.spool != nil {
 		_ = l.spool.Close()
 	}

@@ -30,6 +30,7 @@ type lane struct {
 	queue  QueueOptions
 	batch  BatchOptions
 	retry  RetryOptions
+	lent   bool // the sink is another lane's now: finish leaves it open
 	direct bool // the sink is written to by the caller's goroutine; for tests
 
 	counters
@@ -319,6 +320,13 @@ func (l *lane) swap(next *held) (before *held) {
 	l.attempts, l.notBefore = 0, time.Time{}
 	l.startWorker()
 	return before
+}
+
+// lend leaves the sink of a lane that goes open where cfg names it again.
+func (l *lane) lend(cfg *Config) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lent = cfg.has(l.sink.sink)
 }
 
 // writeDirect writes an event on the caller's goroutine. Callers hold mu, which

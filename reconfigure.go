@@ -133,8 +133,9 @@ func (c *Client) Reconfigure(ctx context.Context, cfg Config) error {
 }
 
 // switchOff stops recording: what waits in memory is dropped, what is on disk
-// stays there, and nothing is sent.
+// stays there, and nothing is sent, not even to ask for settings.
 func (co *core) switchOff(old *state, why string) {
+	co.stop()
 	off := *old
 	off.off = why
 	co.state.Store(&off)
@@ -164,6 +165,7 @@ func (co *core) replace(ctx context.Context, old *state, cfg *Config) error {
 	var gone []*lane
 	for _, l := range old.lanes {
 		if !slices.Contains(lanes, l) {
+			l.lend(cfg)
 			gone = append(gone, l)
 		}
 	}
@@ -183,7 +185,12 @@ func (co *core) replace(ctx context.Context, old *state, cfg *Config) error {
 		}
 		l.wake()
 	}
-	if !sameSource(old.cfg.Settings, cfg.Settings) || old.cfg.Gateway != cfg.Gateway || old.cfg.Key != cfg.Key {
+	another := !sameSource(old.cfg.Settings, cfg.Settings) ||
+		cfg.Settings == nil && (old.cfg.Gateway != cfg.Gateway || old.cfg.Key != cfg.Key)
+	if another {
+		co.settings.now.Store(&Settings{})
+	}
+	if another || old.off != "" {
 		co.rewatch(cfg)
 	}
 	left := closeAll(ctx, gone, closed)
@@ -218,11 +225,9 @@ func (co *core) otherSink(l *lane, old *state, cfg *Config) Sink {
 // lane has it now.
 func (co *core) exchange(ctx context.Context, l *lane, s Sink, cfg *Config) {
 	before := l.swap(hold(s))
-	for _, other := range cfg.Sinks {
-		if sameSink(other, before.sink) {
-			before.retire()
-			return
-		}
+	if cfg.has(before.sink) {
+		before.retire()
+		return
 	}
 	if err := before.close(ctx); err != nil {
 		co.reporter.trouble(l.name, err)
@@ -247,12 +252,11 @@ func (co *core) moveGateway(ctx context.Context, cfg *Config, s *Settings) error
 	return nil
 }
 
-// rewatch watches another source of settings.
+// rewatch watches the source of settings that cfg names.
 func (co *core) rewatch(cfg *Config) {
 	co.stop()
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(co.ending)
 	co.stop = stop
-	co.settings.now.Store(&Settings{})
 	source := co.loadSettings(cfg)
 	settings := co.settings.current()
 	for _, l := range co.state.Load().lanes {
@@ -273,6 +277,16 @@ func (co *core) retire(gone []*lane) {
 		co.retired[l.name] = counted
 	}
 	co.leaving = slices.DeleteFunc(co.leaving, func(l *lane) bool { return slices.Contains(gone, l) })
+}
+
+// has reports whether the configuration names the sink, under whatever name.
+func (cfg *Config) has(s Sink) bool {
+	for _, named := range cfg.Sinks {
+		if sameSink(named, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // sameSink reports whether two sinks are one. Some kinds cannot be compared;
