@@ -53,9 +53,6 @@ func (co *core) sinksOf(cfg *Config) (map[string]Sink, error) {
 	maps.Copy(sinks, cfg.Sinks)
 	if cfg.Gateway != "" {
 		s, err := cfg.targetOf(co.settings.current()).open()
-		if err != nil { // what came from afar is wrong: the configuration is not
-			s, err = target{address: cfg.Gateway, key: cfg.Key}.open()
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -216,7 +213,7 @@ func (co *core) otherSink(l *lane, old *state, cfg *Config) Sink {
 	}
 	sink, err := to.open()
 	if err != nil {
-		return nil // complete has opened the configured one: only settings can be wrong
+		return nil // complete and targetOf have looked: it cannot be
 	}
 	return sink
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -86,9 +87,11 @@ const (
 	maxSampling    = 10_000
 )
 
-// clamp returns the settings within limits. Zero stays zero: "not set".
+// clamp returns the settings within limits, sharing nothing with them. Zero
+// stays zero: "not set".
 func (s *Settings) clamp() Settings {
 	c := *s
+	c.Sampling, c.Kill.Sinks = maps.Clone(s.Sampling), slices.Clone(s.Kill.Sinks)
 	within := func(v, least, most int) int {
 		if v <= 0 {
 			return 0
@@ -263,8 +266,8 @@ func (s Settings) MarshalJSON() ([]byte, error) {
 	}
 	sampling := make(map[string]rule, len(s.Sampling))
 	for name, r := range s.Sampling {
-		if !math.IsNaN(r.Rate) {
-			sampling[name] = rule{Rate: min(max(r.Rate, 0), 1), By: r.By}
+		if r.Rate >= 0 { // otherwise it is no rule
+			sampling[name] = rule{Rate: min(r.Rate, 1), By: r.By}
 		}
 	}
 	return json.Marshal(map[string]any{

@@ -84,7 +84,7 @@ func (co *core) watch(ctx context.Context, source SettingsSource) {
 		w.every = s.every()
 	}
 	if s, ok := source.(interface{ Changed() <-chan struct{} }); ok {
-		co.watchers.Go(func() { w.follow(s.Changed()) })
+		co.watchers.Go(func() { w.follow(changes(s)) })
 		return
 	}
 	co.watchers.Add(1) // until stop, or the last call of ask after it
@@ -127,6 +127,12 @@ func (w *watcher) stop() {
 	}
 }
 
+// changes asks a source for its channel. One that panics has none.
+func changes(s interface{ Changed() <-chan struct{} }) (changed <-chan struct{}) {
+	defer func() { _ = recover() }()
+	return s.Changed()
+}
+
 func (w *watcher) follow(changed <-chan struct{}) {
 	timer := time.NewTimer(w.every) // some services forget to say that they have changed
 	defer timer.Stop()
@@ -137,7 +143,10 @@ func (w *watcher) follow(changed <-chan struct{}) {
 		case <-w.ctx.Done():
 			return
 		case <-timer.C:
-		case <-changed:
+		case _, open := <-changed:
+			if !open {
+				changed = nil // it will say no more
+			}
 		}
 	}
 }
@@ -182,12 +191,14 @@ type target struct{ address, path, key string }
 
 // targetOf returns where settings say the gateway is. Only hosts that the
 // configuration names are followed, and the key goes to the configured one only.
+// An address that cannot be right counts as none.
 func (cfg *Config) targetOf(s *Settings) target {
 	to := target{address: cfg.Gateway, path: s.Gateway.Path, key: cfg.Key}
 	if base := s.Gateway.BaseURL; base != "" {
 		host := hostOf(base)
 		isHost := func(h string) bool { return strings.EqualFold(host, h) }
-		if host != "" && (isHost(hostOf(cfg.Gateway)) || slices.ContainsFunc(cfg.Hosts, isHost)) {
+		_, err := gatewayURL(base, "")
+		if err == nil && (isHost(hostOf(cfg.Gateway)) || slices.ContainsFunc(cfg.Hosts, isHost)) {
 			to.address = base
 		}
 	}
