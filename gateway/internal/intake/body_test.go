@@ -133,6 +133,8 @@ func TestABodyThatIsNotWhatItSaysIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ encoding, body, reason string }{
 		"gzip that is none":             {"gzip", text, "invalid_compression"},
 		"gzip cut short":                {"gzip", g[:len(g)-5], "invalid_compression"},
+		"gzip cut short in its name":    {"gzip", "\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\xffevents", "invalid_compression"},
+		"a second gzip cut short so":    {"gzip", g + "\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\xffevents", "invalid_compression"},
 		"gzip of nothing at all":        {"gzip", "", "invalid_compression"},
 		"gzip with a wrong checksum":    {"gzip", flip(g, len(g)-6), "invalid_compression"},
 		"gzip with a wrong size":        {"gzip", flip(g, len(g)-1), "invalid_compression"},

@@ -16,10 +16,12 @@ const gzipMemory = 64 << 10
 // gzipCodec reads gzip, also of several members.
 type gzipCodec struct{}
 
-// A gzipReader is used again, and between uses keeps nobody's body alive.
+// A gzipReader is used again, and between uses keeps nobody's body alive. It goes
+// from member to member itself: the package takes a member that ends in the middle
+// of its file's name for the end of them all.
 type gzipReader struct {
-	gzip.Reader
-	src bytes.Reader
+	member gzip.Reader
+	src    bytes.Reader
 }
 
 var gzipReaders = sync.Pool{New: func() any { return new(gzipReader) }}
@@ -28,7 +30,26 @@ var gzipReaders = sync.Pool{New: func() any { return new(gzipReader) }}
 func (gzipCodec) open(src []byte) (*gzipReader, error) {
 	r := gzipReaders.Get().(*gzipReader)
 	r.src.Reset(src)
-	return r, r.Reset(&r.src)
+	return r, r.next()
+}
+
+// next begins the next member, which must be there.
+func (r *gzipReader) next() error {
+	err := r.member.Reset(&r.src)
+	r.member.Multistream(false)
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// Read implements io.Reader.
+func (r *gzipReader) Read(p []byte) (int, error) {
+	n, err := r.member.Read(p)
+	if errors.Is(err, io.EOF) && r.src.Len() > 0 {
+		err = r.next()
+	}
+	return n, err
 }
 
 func (r *gzipReader) release() {
@@ -61,7 +82,7 @@ func (c gzipCodec) fill(dst, src []byte) ([]byte, error) {
 			return dst, errNoRoom
 		}
 	}
-	if errors.Is(err, io.EOF) && r.src.Size() > 0 {
+	if errors.Is(err, io.EOF) {
 		return dst, nil
 	}
 	return dst, err
