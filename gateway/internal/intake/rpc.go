@@ -18,17 +18,22 @@ const compressAbove = 1 << 10
 // RPCOptions are the options of every handler that connect-go makes for us.
 // maxMessage is the size in bytes of the largest request, compressed or not.
 func RPCOptions(maxMessage int) []connect.HandlerOption {
-	return ChargedRPCOptions(maxMessage, nil)
+	return ChargedRPCOptions(maxMessage, nil, nil)
 }
 
 // ChargedRPCOptions are RPCOptions for messages that may become large: what they
 // are decompressed to is charged to the budget, as it grows and until it is whole.
-func ChargedRPCOptions(maxMessage int, budget *Budget) []connect.HandlerOption {
+// Refuse says in connect-go's own type, which it passes on as it is, that there is
+// no memory; nil means RPCError.
+func ChargedRPCOptions(maxMessage int, budget *Budget, refuse func(*daybook.Error) error) []connect.HandlerOption {
+	if refuse == nil {
+		refuse = func(err *daybook.Error) error { return RPCError(err) }
+	}
 	return []connect.HandlerOption{
 		connect.WithReadMaxBytes(maxMessage),
 		connect.WithCompressMinBytes(compressAbove),
 		connect.WithCompression(string(gzipped),
-			func() connect.Decompressor { return &gunzip{most: maxMessage, lease: budget.Lease()} },
+			func() connect.Decompressor { return &gunzip{most: maxMessage, lease: budget.Lease(), refuse: refuse} },
 			func() connect.Compressor { return gzip.NewWriter(io.Discard) },
 		),
 	}
@@ -41,9 +46,10 @@ func ChargedRPCOptions(maxMessage int, budget *Budget) []connect.HandlerOption {
 type gunzip struct {
 	gzip.Reader
 
-	lease Lease
-	most  int
-	read  int
+	lease  Lease
+	refuse func(*daybook.Error) error
+	most   int
+	read   int
 }
 
 // Reset implements connect.Decompressor.
@@ -57,7 +63,7 @@ func (g *gunzip) Reset(src io.Reader) error {
 func (g *gunzip) Read(p []byte) (int, error) {
 	n, err := g.Reader.Read(p[:min(len(p), g.most+1-g.read)])
 	if problem := g.lease.Grow(growth * int64(n)); problem != nil {
-		return n, RPCError(problem)
+		return n, g.refuse(problem)
 	}
 	if g.read += n; g.read <= g.most {
 		return n, err

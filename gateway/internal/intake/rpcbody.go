@@ -24,26 +24,27 @@ type RPCBody struct {
 	// call is answered.
 	Lease Lease
 
-	refuse     func(*daybook.Error) error
-	limit      int64 // bytes on the wire
-	message    int64 // bytes of the message
-	compressed bool  // what it grows to when it is decoded is not charged yet
-	expanded   int64 // was charged for that
-	read       int64
-	refused    *daybook.Error // nothing more is read
-	broken     error          // the connection's, before the body's end
+	refuse  func(*daybook.Error) error
+	limit   int64 // bytes on the wire
+	message int64 // bytes of the message
+	read    int64
+	refused *daybook.Error // nothing more is read
+	broken  error          // the connection's, before the body's end
 }
 
 // rpcCopies is how often decoding holds what was read once more.
 const rpcCopies = 2
 
 // NewRPCBody returns the body of r as connect-go is to read it, charged to
-// budget. A message has at most maxMessage bytes, compressed or not. Refuse says
-// an error in connect-go's own type, which it passes on as it is.
+// budget: what has come, so that a sender who announces much and sends little holds
+// little. What it is decompressed to is the options' to charge (see
+// ChargedRPCOptions), and then Decoded's. A message has at most maxMessage bytes,
+// compressed or not. Refuse says an error in connect-go's own type, which it passes
+// on as it is.
 func NewRPCBody(r *http.Request, budget *Budget, maxMessage int64, refuse func(*daybook.Error) error) *RPCBody {
 	return &RPCBody{
 		ReadCloser: r.Body, Lease: budget.Lease(), refuse: refuse,
-		limit: wireLimit(r.Header, maxMessage), message: maxMessage, compressed: compressed(r.Header),
+		limit: wireLimit(r.Header, maxMessage), message: maxMessage,
 	}
 }
 
@@ -71,12 +72,6 @@ func rpcEncoding(h http.Header) string {
 // Read implements io.Reader. Its own errors come without bytes: a reader that
 // has got all it asked for does not look at the error.
 func (b *RPCBody) Read(p []byte) (int, error) {
-	if b.refused == nil && b.compressed {
-		b.compressed = false
-		if b.refused = b.Lease.Grow(b.message); b.refused == nil {
-			b.expanded = b.message
-		}
-	}
 	if b.refused != nil {
 		return 0, b.refuse(b.refused)
 	}
@@ -95,13 +90,13 @@ func (b *RPCBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Decoded tells that the message is there and has that many bytes: what was
-// charged because it might have been larger is returned.
-func (b *RPCBody) Decoded(bytes int64) {
-	if spare := b.expanded - (1+rpcCopies)*bytes; spare > 0 {
-		b.Lease.Shrink(spare)
-		b.expanded -= spare
+// Decoded tells that the message is there and has that many bytes, and charges what
+// those are more than came on the wire. An error means that there is no memory.
+func (b *RPCBody) Decoded(bytes int64) *daybook.Error {
+	if bytes <= b.read {
+		return nil
 	}
+	return b.Lease.Grow((1 + rpcCopies) * (bytes - b.read))
 }
 
 // Untaken is why connect-go did not hand the call on, as far as can be seen from

@@ -118,24 +118,31 @@ func TestR24(t *testing.T) {
 	}
 }
 
-// TestWhatIsCompressedIsChargedForWhatItMayBecome: it is decompressed out of our
-// sight, and the charge must come before.
-func TestWhatIsCompressedIsChargedForWhatItMayBecome(t *testing.T) {
+// TestWhatIsCompressedIsChargedForWhatItBecomes: for that, and as it grows. To
+// charge for the most that it could become would turn away small calls when a few
+// come at once, and let a few that send nothing turn away everybody.
+func TestWhatIsCompressedIsChargedForWhatItBecomes(t *testing.T) {
+	large := event(`"unknown":"` + strings.Repeat("x", 500_000) + `"`)
 	for name, c := range map[string]struct {
 		body    string
 		headers []string
 		want    string
 	}{
-		"Connect":             {event(""), []string{"Content-Type", "application/json; charset=UTF-8"}, "200 OK"},
-		"Connect, compressed": {gzipped(t, event("")), []string{"Content-Type", "application/json", "Content-Encoding", "gzip"}, "resource_exhausted"},
-		"gRPC":                {framed(0, event("")), []string{"Content-Type", "application/grpc+json", "Te", "trailers"}, "0"},
-		"gRPC, compressed":    {framed(1, gzipped(t, event(""))), []string{"Content-Type", "application/grpc+json", "Te", "trailers", "Grpc-Encoding", "gzip"}, exhausted},
+		"Connect":                       {event(""), []string{"Content-Type", "application/json; charset=UTF-8"}, "200 OK"},
+		"Connect, compressed":           {gzipped(t, event("")), []string{"Content-Type", "application/json", "Content-Encoding", "gzip"}, "200 OK"},
+		"Connect, large when it is not": {gzipped(t, large), []string{"Content-Type", "application/json", "Content-Encoding", "gzip"}, "resource_exhausted"},
+		"gRPC":                          {framed(0, event("")), []string{"Content-Type", "application/grpc+json", "Te", "trailers"}, "0"},
+		"gRPC, compressed":              {framed(1, gzipped(t, event(""))), []string{"Content-Type", "application/grpc+json", "Te", "trailers", "Grpc-Encoding", "gzip"}, "0"},
+		"gRPC, large when it is not":    {framed(1, gzipped(t, large)), []string{"Content-Type", "application/grpc+json", "Te", "trailers", "Grpc-Encoding", "gzip"}, exhausted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway()
-			g.Budget = intake.NewBudget(1<<20 - 1)
+			g.Budget = intake.NewBudget(400_000)
 			if got := g.listen(t).raw(t, c.body, c.headers...); got != c.want {
 				t.Errorf("answered %q, want %q", got, c.want)
+			}
+			if used := g.Budget.Used(); used != 0 {
+				t.Errorf("%d bytes are still held", used)
 			}
 		})
 	}

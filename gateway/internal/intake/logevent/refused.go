@@ -18,6 +18,7 @@ type visitKey struct{}
 // A visit is what we know of a call while connect-go has it.
 type visit struct {
 	who   caller.Caller
+	body  *intake.RPCBody
 	taken bool // the call reached us
 }
 
@@ -26,7 +27,7 @@ type visit struct {
 func (s *Service) serveCharged(w http.ResponseWriter, r *http.Request, who caller.Caller, rpc http.Handler) {
 	body := intake.NewRPCBody(r, s.Budget, maxMessage, connectError)
 	defer body.Lease.Release()
-	v := visit{who: who}
+	v := visit{who: who, body: body}
 	r = r.WithContext(context.WithValue(r.Context(), visitKey{}, &v))
 	r.Body = body
 	rpc.ServeHTTP(w, r)

@@ -17,7 +17,7 @@ import (
 // protocol and encoding it knows, with our decoding and rendering. turnAway answers
 // a call that is refused before it is read, in the same protocols.
 func (s *Service) rpcHandler() (rpc http.Handler, turnAway func(http.ResponseWriter, *http.Request, *daybook.Error)) {
-	options := append(intake.RPCOptions(maxMessage),
+	options := append(intake.ChargedRPCOptions(maxMessage, s.Budget, connectError),
 		connect.WithCodec(codec{name: "proto", decode: s.decodeProto, encode: encodeProto}),
 		connect.WithCodec(codec{name: "json", decode: s.decodeJSON, encode: encodeJSON}),
 		connect.WithCodec(codec{name: "json; charset=utf-8", decode: s.decodeJSON, encode: encodeJSON}),
@@ -33,6 +33,9 @@ func (s *Service) rpcHandler() (rpc http.Handler, turnAway func(http.ResponseWri
 func (s *Service) serveRPC(ctx context.Context, r *connect.Request[call]) (*connect.Response[reply], error) {
 	v, _ := ctx.Value(visitKey{}).(*visit) // serveCharged put it there
 	v.taken = true
+	if r.Msg.shed == nil {
+		r.Msg.shed = v.body.Decoded(int64(r.Msg.size))
+	}
 	answer := s.logEvent(ctx, v.who, *r.Msg, r.Peer().Addr, r.Header())
 	if answer.failure != nil {
 		return nil, s.rpcError(&answer)

@@ -73,6 +73,30 @@ func TestR24Calls(t *testing.T) {
 	}
 }
 
+// TestWithoutMemoryToDecompressACallIsToBeSentAgain: an exporter gives up on
+// RESOURCE_EXHAUSTED unless it is told when to come back.
+func TestWithoutMemoryToDecompressACallIsToBeSentAgain(t *testing.T) {
+	logs, r := oneRecord()
+	r.Body().SetStr(strings.Repeat("x", 900_000))
+	body := packed(t, wire(t, logs))["gzip"]
+	s := newService(intaketest.Nowhere{})
+	others := s.Budget.Lease()
+	for left, want := range map[int64]int{100_000: http.StatusTooManyRequests, 32 << 20: http.StatusOK} {
+		if err := others.Grow(256<<20 - left); err != nil {
+			t.Fatal(err)
+		}
+		w, _ := call(s, body, "Content-Type", "application/proto", "Content-Encoding", "gzip")
+		again := strings.Contains(w.Body.String(), "google.rpc.RetryInfo") && w.Header().Get("Retry-After") == "1"
+		if w.Code != want || again != (want != http.StatusOK) {
+			t.Errorf("%d bytes left: status %d, Retry-After %q: %s", left, w.Code, w.Header().Get("Retry-After"), w.Body)
+		}
+		others.Release()
+		if used := s.Budget.Used(); used != 0 {
+			t.Errorf("%d bytes left: %d are still held", left, used)
+		}
+	}
+}
+
 // TestACallerWhoMayNotIsToldSoOnEveryProtocol: before the body is read.
 func TestACallerWhoMayNotIsToldSoOnEveryProtocol(t *testing.T) {
 	registry, err := caller.New(caller.Config{Enforce: true}, caller.Options{})

@@ -20,7 +20,8 @@ import (
 // RPCHandler returns the handler of RPCPath: gRPC, gRPC-Web and Connect, with
 // messages of at most maxMessage bytes, compressed or not.
 func (s *Service) RPCHandler(maxMessage int) http.Handler {
-	options := append(intake.RPCOptions(maxMessage),
+	refuse := func(err *daybook.Error) error { return s.rpcError(nil, err) }
+	options := append(intake.ChargedRPCOptions(maxMessage, s.Budget, refuse),
 		connect.WithCodec(codec{"proto", inProto}),
 		connect.WithCodec(codec{"json", inJSON}),
 		connect.WithCodec(codec{"json; charset=utf-8", inJSON}),
@@ -34,7 +35,7 @@ func (s *Service) RPCHandler(maxMessage int) http.Handler {
 			_ = writer.Write(w, r, s.rpcError(nil, err)) // a client that went away is not our failure
 			return
 		}
-		body := intake.NewRPCBody(r, s.Budget, int64(maxMessage), func(err *daybook.Error) error { return s.rpcError(nil, err) })
+		body := intake.NewRPCBody(r, s.Budget, int64(maxMessage), refuse)
 		defer body.Lease.Release()
 		v := visit{who: who, body: body}
 		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, &v))
@@ -59,8 +60,11 @@ type visit struct {
 func (s *Service) serveRPC(ctx context.Context, r *connect.Request[raw]) (*connect.Response[raw], error) {
 	v, _ := ctx.Value(visitKey{}).(*visit) // RPCHandler put it there
 	v.taken = true
-	v.body.Decoded(int64(len(r.Msg.bytes)))
-	outcomes, err := s.export(ctx, v.who, *r.Msg, v.body.Lease.Grow, r.Header())
+	var outcomes []daybook.Outcome
+	err := v.body.Decoded(int64(len(r.Msg.bytes)))
+	if err == nil {
+		outcomes, err = s.export(ctx, v.who, *r.Msg, v.body.Lease.Grow, r.Header())
+	}
 	if err != nil {
 		s.TurnedAway(Protocol, r.Header(), err)
 	}

@@ -18,7 +18,7 @@ import (
 
 // calls are the handlers that connect-go makes, by their paths.
 func (s *Service) calls() map[string]http.Handler {
-	options := append(intake.ChargedRPCOptions(s.maxMessage(), s.Budget),
+	options := append(intake.ChargedRPCOptions(s.maxMessage(), s.Budget, nil),
 		connect.WithCodec(codec{"proto", fromProto}),
 		connect.WithCodec(codec{"json", s.fromJSON}),
 		connect.WithCodec(codec{"json; charset=utf-8", s.fromJSON}),
