@@ -16,11 +16,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"daybook.dev/internal/need"
 	"daybook.dev/sink/gateway"
 	"daybook.dev/sink/sinktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 const key = "key-6e1c"
 

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	peer.Serve(blackhole)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(need.Time(m, goleak.Find))
 }
 
 const topic = "events"

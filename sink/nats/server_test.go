@@ -13,13 +13,14 @@ import (
 	"go.uber.org/goleak"
 
 	"daybook.dev"
+	"daybook.dev/internal/need"
 	"daybook.dev/sink/internal/peer"
 	"daybook.dev/sink/nats"
 )
 
 func TestMain(m *testing.M) {
 	peer.Serve(servePeer)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(need.Time(m, goleak.Find))
 }
 
 const subject = "events"

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
+	"daybook.dev/internal/need"
 	"daybook.dev/sink"
 	"daybook.dev/sink/postgres"
 	"daybook.dev/sink/postgres/postgrestest"
@@ -15,7 +16,7 @@ import (
 
 var _ sink.Provisioner = (*postgres.Sink)(nil)
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // open opens a sink on an empty database of server and makes its table.
 func open(t *testing.T, server *postgrestest.Server) (s *postgres.Sink, dsn string) {

@@ -14,13 +14,14 @@ import (
 	"google.golang.org/grpc"
 
 	"daybook.dev"
+	"daybook.dev/internal/need"
 	"daybook.dev/sink/internal/peer"
 	"daybook.dev/sink/pubsub"
 )
 
 func TestMain(m *testing.M) {
 	peer.Serve(blackhole)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(need.Time(m, goleak.Find))
 }
 
 const (

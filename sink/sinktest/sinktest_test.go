@@ -9,10 +9,11 @@ import (
 	"go.uber.org/goleak"
 
 	"daybook.dev"
+	"daybook.dev/internal/need"
 	"daybook.dev/sink/sinktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 func bad(e daybook.Event) daybook.Event {
 	e.Type = "bad"

@@ -13,13 +13,14 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"daybook.dev/internal/need"
 	"daybook.dev/sink"
 	"daybook.dev/sink/spanner"
 )
 
 var _ sink.Provisioner = (*spanner.Sink)(nil)
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // A server is the fake or the emulator.
 type server interface {

@@ -18,11 +18,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"daybook.dev/internal/need"
 	"daybook.dev/sink/sinktest"
 	"daybook.dev/sink/statsig"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 const key = "secret-5b0d"
 

@@ -18,13 +18,14 @@ import (
 	"go.uber.org/goleak"
 
 	"daybook.dev"
+	"daybook.dev/internal/need"
 	"daybook.dev/sink/sinktest"
 	"daybook.dev/sink/webhook"
 )
 
 func TestMain(m *testing.M) {
 	servePeer()
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(need.Time(m, goleak.Find))
 }
 
 // What the sinks of these tests are configured with, and nobody may see.

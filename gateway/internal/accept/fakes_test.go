@@ -14,9 +14,10 @@ import (
 	"daybook.dev/gateway/internal/admit"
 	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/need"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // A memory is a store that remembers its appends, one after the other.
 type memory struct {

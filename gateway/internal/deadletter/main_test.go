@@ -14,9 +14,10 @@ import (
 	"daybook.dev/gateway/internal/deadletter"
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/journal"
+	"daybook.dev/internal/need"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 

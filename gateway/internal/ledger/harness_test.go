@@ -17,10 +17,11 @@ import (
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/journal"
 	"daybook.dev/gateway/internal/store/storetest"
+	"daybook.dev/internal/need"
 	"daybook.dev/internal/wal/waltest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // A gateway is a real journal with its ledger, and the way of events into both.
 type gateway struct {

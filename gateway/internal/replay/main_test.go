@@ -20,10 +20,11 @@ import (
 	"daybook.dev/gateway/internal/query/querytest"
 	"daybook.dev/gateway/internal/replay"
 	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/need"
 	"daybook.dev/internal/wal/waltest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"daybook.dev/internal/need"
 )
 
 func TestMain(m *testing.M) {
@@ -22,5 +24,5 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(need.Time(m, goleak.Find))
 }

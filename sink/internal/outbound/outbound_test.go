@@ -18,12 +18,13 @@ import (
 	"go.uber.org/goleak"
 
 	"daybook.dev"
+	"daybook.dev/internal/need"
 	"daybook.dev/sink/internal/outbound"
 	"daybook.dev/sink/internal/outbound/outboundtest"
 	"daybook.dev/sink/sinktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 const password = "password-7c2e"
 

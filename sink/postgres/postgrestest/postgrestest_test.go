@@ -6,10 +6,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
+	"daybook.dev/internal/need"
 	"daybook.dev/sink/postgres/postgrestest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 func TestWhatWasCommittedSurvivesAnOutage(t *testing.T) {
 	server := postgrestest.Start(t)

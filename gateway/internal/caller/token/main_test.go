@@ -11,9 +11,10 @@ import (
 
 	"daybook.dev/gateway/internal/caller/token"
 	"daybook.dev/gateway/internal/caller/token/tokentest"
+	"daybook.dev/internal/need"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // A clock is moved by the test.
 type clock struct {

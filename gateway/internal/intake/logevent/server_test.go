@@ -13,9 +13,10 @@ import (
 	eventsv1 "daybook.dev/gateway/internal/gen/events/v1"
 	"daybook.dev/gateway/internal/intake"
 	"daybook.dev/gateway/internal/intake/logevent"
+	"daybook.dev/internal/need"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // A server is a gateway behind a port that speaks HTTP/1.1 and HTTP/2 without
 // TLS, with a client for each.

@@ -19,9 +19,10 @@ import (
 	"daybook.dev/gateway/internal/intake/intaketest"
 	"daybook.dev/gateway/internal/intake/otlp"
 	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/need"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // newService is the intake in front of a store, with ids and times that are the
 // same in every run.

@@ -25,9 +25,10 @@ import (
 	"daybook.dev/gateway/internal/intake/intaketest"
 	"daybook.dev/gateway/internal/intake/telemetrygateway"
 	"daybook.dev/gateway/internal/store"
+	"daybook.dev/internal/need"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 type (
 	request  = telemetrygatewayv1.RecordEventsRequest

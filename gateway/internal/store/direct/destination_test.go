@@ -9,9 +9,10 @@ import (
 	"go.uber.org/goleak"
 
 	"daybook.dev"
+	"daybook.dev/internal/need"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // A destination is a sink in memory that confirms what it has.
 type destination struct {

@@ -13,10 +13,11 @@ import (
 	"daybook.dev/gateway/internal/store/evidence"
 	"daybook.dev/gateway/internal/store/journal"
 	"daybook.dev/gateway/internal/store/storetest"
+	"daybook.dev/internal/need"
 	"daybook.dev/internal/wal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // A book is a data directory with a journal in small chunks, and the key its
 // checkpoints are signed with.

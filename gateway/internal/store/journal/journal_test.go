@@ -7,10 +7,11 @@ import (
 	"daybook.dev/gateway/internal/store"
 	"daybook.dev/gateway/internal/store/journal"
 	"daybook.dev/gateway/internal/store/storetest"
+	"daybook.dev/internal/need"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(need.Time(m, goleak.Find)) }
 
 // open opens a journal and closes it when the test ends.
 func open(t testing.TB, o journal.Options) *journal.Journal {
