@@ -292,10 +292,10 @@ func (o RetryOptions) wait(attempts int, misconfigured bool, atLeast time.Durati
 		return max(o.Max, atLeast) // a person has to act: there is no hurry
 	}
 	limit := o.Max
-	if shift := attempts - 1; shift < 16 {
-		limit = min(limit, o.Min<<shift)
+	if shift := attempts - 1; shift < 16 && o.Min <= o.Max>>shift {
+		limit = o.Min << shift
 	}
-	return max(time.Duration(rand.Int64N(int64(limit)+1)), atLeast)
+	return max(time.Duration(rand.Int64N(max(1, int64(limit)))), atLeast)
 }
 
 // trouble notes why something failed. Callers hold mu.

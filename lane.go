@@ -114,13 +114,53 @@ const (
 
 // put copies a packed event into the queue.
 func (l *lane) put(packed []byte) putResult {
-	off := l.core.settings.kills(l.name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.take(packed)
+}
+
+// putWaiting is put for who waits until there is room, or ctx ends. Nobody can
+// take the room between the wait and the event.
+func (l *lane) putWaiting(ctx context.Context, packed []byte) (putResult, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.waits(len(packed)) {
+		changed := l.change()
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+		if ctx.Err() != nil {
+			l.recorded++
+			l.drop(queueFull, 1)
+			return putFull, ctx.Err()
+		}
+	}
+	return l.take(packed), nil
+}
+
+// waits reports whether an event has to wait for room that there can be. It does
+// not start the worker again and again while that is pausing. Callers hold mu,
+// here and below.
+func (l *lane) waits(size int) bool {
+	if l.direct || l.refusing || l.fits(size) || size > l.queue.Bytes || l.core.settings.kills(l.name) {
+		return false
+	}
+	if l.open != nil {
+		l.seal()
+		l.startWorker()
+	}
+	return true
+}
+
+// take is put.
+func (l *lane) take(packed []byte) putResult {
 	switch {
 	case l.refusing:
 		return putGone
-	case off:
+	case l.core.settings.kills(l.name):
 		l.recorded++
 		l.drop(killed, 1)
 		return putTaken
@@ -141,10 +181,15 @@ func (l *lane) put(packed []byte) putResult {
 	return putTaken
 }
 
+// fits reports whether the queue has room.
+func (l *lane) fits(size int) bool {
+	return l.queued < l.queue.Events && l.bytes+size <= l.queue.Bytes
+}
+
 // roomFor reports whether the queue has room. Where it has not, what waits is
-// on its way. Callers hold mu, here and below.
+// on its way.
 func (l *lane) roomFor(size int) bool {
-	if l.queued < l.queue.Events && l.bytes+size <= l.queue.Bytes {
+	if l.fits(size) {
 		return true
 	}
 	if l.open != nil {
@@ -154,12 +199,20 @@ func (l *lane) roomFor(size int) bool {
 	return false
 }
 
-// makeRoom drops the oldest events that are not being sent until there is room.
+// makeRoom drops the oldest events that are not being sent until there is room;
+// none where that would not be enough.
 func (l *lane) makeRoom(size int) bool {
-	for l.queued >= l.queue.Events || l.bytes+size > l.queue.Bytes {
-		if len(l.sealed) == 0 {
-			return false
+	events, bytes := l.queued+1-l.queue.Events, l.bytes+size-l.queue.Bytes
+	for _, b := range l.sealed {
+		if events <= 0 && bytes <= 0 {
+			break
 		}
+		events, bytes = events-b.events, bytes-b.size()
+	}
+	if events > 0 || bytes > 0 {
+		return false
+	}
+	for !l.fits(size) {
 		b := l.sealed[0]
 		l.bytes -= b.dropFirst()
 		l.queued--
@@ -189,7 +242,7 @@ func (l *lane) append(packed []byte) {
 	l.entered++
 	l.bytes += len(packed)
 	// A small queue must not be filled by one batch that is still being made.
-	if b.events >= min(l.batch.Events, (l.queue.Events+1)/2) || b.size() >= l.batch.Bytes {
+	if b.events >= min(l.batch.Events, l.queue.Events-l.queue.Events/2) || b.size() >= l.batch.Bytes {
 		l.seal()
 		l.startWorker()
 	}

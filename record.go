@@ -194,13 +194,13 @@ func (c *Client) record(ctx context.Context, in entry, list []slog.Attr) {
 		event.SampleRate = decision.Rate
 	}
 	e.seal(c.core, &event)
-	c.core.put(st, e.packed)
+	c.core.put(st, e.packed, (*lane).put)
 }
 
-// put queues a packed event in every lane.
-func (co *core) put(st *state, packed []byte) (full, gone bool) {
+// put queues a packed event in every lane, as how says.
+func (co *core) put(st *state, packed []byte, how func(*lane, []byte) putResult) (full, gone bool) {
 	taken := co.each(st, func(l *lane) bool {
-		result := l.put(packed)
+		result := how(l, packed)
 		full = full || result == putFull
 		return result != putGone
 	})

@@ -142,18 +142,23 @@ func (c *Client) Enqueue(ctx context.Context, events ...Event) error {
 }
 
 func (co *core) enqueue(ctx context.Context, st *state, records [][]byte) error {
-	var err error
-	for i, record := range records {
-		if st.cfg.Queue.WhenFull == Wait {
-			for _, l := range st.lanes {
-				if ended := l.waitForRoom(ctx, len(record)); ended != nil {
-					co.drop(queueFull, len(records)-i)
-					return &Error{Code: Exhausted, Where: "queue", Reason: "queue_full", Message: "the queue stayed full", Index: i, Err: ended}
-				}
+	how := (*lane).put
+	var err, ended error
+	if st.cfg.Queue.WhenFull == Wait {
+		how = func(l *lane, packed []byte) putResult {
+			result, err := l.putWaiting(ctx, packed)
+			if err != nil {
+				ended = err
 			}
+			return result
 		}
-		full, gone := co.put(st, record)
+	}
+	for i, record := range records {
+		full, gone := co.put(st, record, how)
 		switch {
+		case ended != nil:
+			co.drop(queueFull, len(records)-i-1)
+			return &Error{Code: Exhausted, Where: "queue", Reason: "queue_full", Message: "the queue stayed full", Index: i, Err: ended}
 		case gone:
 			err = ErrClosed
 		case full && err == nil:
@@ -161,25 +166,6 @@ func (co *core) enqueue(ctx context.Context, st *state, records [][]byte) error 
 		}
 	}
 	return err
-}
-
-// waitForRoom waits until the queue has room, or takes nothing any more.
-func (l *lane) waitForRoom(ctx context.Context, size int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for !l.direct && !l.refusing && !l.roomFor(size) {
-		changed := l.change()
-		l.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		l.mu.Lock()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	return nil
 }
 
 // Save writes events to the spool. Nil means that they are fsynced there, or
