@@ -67,6 +67,15 @@ func (b *Body) Read(r *http.Request) (*Text, *daybook.Error) {
 	return t, nil
 }
 
+// Announced is how many bytes r says that its body has: zero where it does not say,
+// or says so many that nothing of it is read.
+func (b *Body) Announced(r *http.Request) int64 {
+	if r.ContentLength > b.maxBytes() {
+		return 0
+	}
+	return max(r.ContentLength, 0)
+}
+
 // Peak is the most that Read charges at once.
 func (b *Body) Peak() int64 {
 	sent, decoded := sizeFor(b.maxBytes()+1), sizeFor(b.maxDecoded())

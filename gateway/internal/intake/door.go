@@ -62,6 +62,22 @@ func (d *Door) TurnedAway(protocol string, header http.Header, err *daybook.Erro
 	}
 }
 
+// Wasted takes from a caller's quota what a request has cost that has brought no
+// event to accept: its bytes, and where it was refused, for err, as much as an event.
+// Otherwise whoever sends nothing but what cannot be read would be without bound. A
+// request that the gateway itself had no room for costs nothing.
+func (d *Door) Wasted(who caller.Caller, bytes int64, err *daybook.Error) {
+	events := 0
+	if err != nil {
+		switch daybook.CodeOf(err) {
+		case daybook.Exhausted, daybook.Unavailable, daybook.Internal:
+			return
+		}
+		events = 1
+	}
+	_ = who.Take(events, int(bytes)) // where nothing is left, the next request is told
+}
+
 // MostEvents is how many events one request may carry.
 func (d *Door) MostEvents() int {
 	if d.MaxEvents > 0 {

@@ -90,6 +90,9 @@ func (b *RPCBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Received is how many bytes were read.
+func (b *RPCBody) Received() int64 { return b.read }
+
 // Decoded tells that the message is there and has that many bytes, and charges what
 // those are more than came on the wire. An error means that there is no memory.
 func (b *RPCBody) Decoded(bytes int64) *daybook.Error {

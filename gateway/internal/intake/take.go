@@ -78,6 +78,7 @@ func (d *Door) take(p Protocol, r *http.Request) ([]daybook.Outcome, *daybook.Er
 	}
 	text, err := d.Body.Read(r)
 	if err != nil {
+		d.Wasted(who, d.Body.Announced(r), err)
 		return nil, err
 	}
 	defer text.Release()
@@ -91,6 +92,7 @@ func (d *Door) take(p Protocol, r *http.Request) ([]daybook.Outcome, *daybook.Er
 		err = d.Callers.Agree(p.Name, r, who, shower.Key())
 	}
 	if err != nil || len(events) == 0 {
+		d.Wasted(who, int64(len(text.Bytes())), err)
 		return nil, err
 	}
 	if err := text.Charge(eventOverhead * int64(len(events))); err != nil {

@@ -200,6 +200,41 @@ func TestACallerOverItsQuotaIsToldWhenToComeAgain(t *testing.T) {
 	}
 }
 
+// What cannot be read costs as much as what can: a client that sends nothing else must
+// not be without bound.
+func TestRequestsThatBringNoEventsCountToo(t *testing.T) {
+	const broken = `{"event_name":`
+	blank := "[" + strings.Repeat(" ", 100<<10) + "]"
+	for name, c := range map[string]struct{ path, headers, body, quota string }{
+		"http, not to be read":     {"/v1/events", "", broken, "events: 2/h"},
+		"http, nothing but blanks": {"/v1/events", "", blank, "bytes: 150KiB/h"},
+		"http, not to be unpacked": {"/v1/events", "Content-Encoding: gzip", broken, "events: 2/h"},
+		"activity":                 {"/events/x", "", broken, "events: 2/h"},
+		"first-party":              {"/api/event_logging/batch", "", broken, "events: 2/h"},
+		"segment":                  {"/v1/batch", "", broken, "events: 2/h"},
+		"cloudevents":              {"/v1/cloudevents", "Content-Type: application/cloudevents+json", broken, "events: 2/h"},
+		"otlp":                     {"/v1/logs", "", broken, "events: 2/h"},
+		"otlp, over connect":       {"/opentelemetry.proto.collector.logs.v1.LogsService/Export", "", broken, "events: 2/h"},
+		"logevent":                 {"/events.v1.EventLoggingService/LogEvent", "", broken, "events: 2/h"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t, loaded(t, "callers:\n  - {name: checkout, key_sha256: "+sha(checkoutKey)+", quota: {"+c.quota+", burst: 1h}}\n"))
+			shown := []string{"Authorization", "Bearer " + checkoutKey, "Content-Type", "application/json"}
+			if name, value, ok := strings.Cut(c.headers, ": "); ok {
+				shown = append(shown, name, value)
+			}
+			for range 2 {
+				if status, body := g.do("POST", g.IngestURL()+c.path, c.body, shown...); status == 429 {
+					t.Fatalf("within the quota: %s", body)
+				}
+			}
+			if status, body := g.do("POST", g.IngestURL()+c.path, c.body, shown...); status != 429 || !strings.Contains(body, "quota") {
+				t.Errorf("beyond the quota: %d %s", status, body)
+			}
+		})
+	}
+}
+
 // A callersFile is a configuration with a file of callers, both of which change.
 type files struct {
 	mu    sync.Mutex

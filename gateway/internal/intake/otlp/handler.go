@@ -70,6 +70,7 @@ func (s *Service) receive(r *http.Request, e encoding, unreadable *daybook.Error
 	}
 	text, err := s.Body.Read(r)
 	if err != nil {
+		s.Wasted(who, s.Body.Announced(r), err)
 		return nil, err
 	}
 	defer text.Release()
@@ -84,6 +85,7 @@ func (s *Service) export(
 	defer d.release()
 	events, err := d.decode(body.bytes, body.encoding, s.MostEvents(), s.Unnamed)
 	if err != nil || len(events) == 0 {
+		s.Wasted(who, int64(len(body.bytes)), err)
 		return nil, err
 	}
 	return s.Accept(ctx, accept.Batch{

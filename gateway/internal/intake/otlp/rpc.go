@@ -42,7 +42,9 @@ func (s *Service) RPCHandler(maxMessage int) http.Handler {
 		r.Body = body
 		rpc.ServeHTTP(w, r)
 		if !v.taken {
-			s.TurnedAway(Protocol, r.Header, body.Untaken(r))
+			err := body.Untaken(r)
+			s.Wasted(who, body.Received(), err)
+			s.TurnedAway(Protocol, r.Header, err)
 		}
 	})
 }
