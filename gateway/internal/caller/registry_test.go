@@ -90,6 +90,26 @@ func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
+// Any one of a row's proofs will do, whatever its user is called, and somebody
+// else's.
+func TestACallersNameWithItsKeyProvesItBesideAUserOfThatName(t *testing.T) {
+	r := registry(t, caller.Config{Rows: []caller.Row{
+		{Name: "cli", Keys: []caller.Hash{hash(checkoutKey)}, Basic: &caller.Basic{User: "cli", SHA256: hash(cliPassword)}},
+		{Name: "search", Keys: []caller.Hash{hash(searchKey)}},
+		{Name: "ann", Basic: &caller.Basic{User: "search", Slow: slow(t, annPassword)}},
+	}})
+	for shown, want := range map[string]string{
+		basic("cli", cliPassword): "cli", basic("cli", checkoutKey): "cli", basic("search", searchKey): "search", basic("search", annPassword): "ann",
+	} {
+		if who, err := r.Authenticate("http", request(shown)); err != nil || who.Name != want {
+			t.Errorf("it is %q, %v, want %s", who.Name, err, want)
+		}
+	}
+	if who, err := r.Authenticate("http", request(basic("cli", searchKey))); err == nil {
+		t.Errorf("another's key proves %s", who.Name)
+	}
+}
+
 // TestR27 sends every kind of credential to the one place that looks at them.
 func TestR27CredentialsProveWhoseTheyAreAndNothingElse(t *testing.T) {
 	const no = daybook.Unauthenticated
