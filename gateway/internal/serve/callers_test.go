@@ -200,6 +200,46 @@ func TestACallerOverItsQuotaIsToldWhenToComeAgain(t *testing.T) {
 	}
 }
 
+// keys revoke changes one file, and kill stands in another: that they do not fit any
+// more must not keep a revoked key good, nor the gateway from starting.
+func TestACallerThatIsKilledCanBeRevoked(t *testing.T) {
+	line := func(name, key string) string {
+		return `{"name":"` + name + `","keys":[{"sha256":"` + sha(key) + `","last4":"mnop","created":"2026-01-02T12:00:00Z"}]}` + "\n"
+	}
+	f := &files{texts: map[string]string{
+		serve.DefaultFile: "callers_file: callers.jsonl\nkill: {callers: [search]}\n",
+		"callers.jsonl":   line("checkout", checkoutKey) + line("search", searchKey),
+	}}
+	in := &serve.Inputs{ReadFile: f.read}
+	c, from, err := serve.Load(*in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Ingest.Listen, c.Operations.Listen, c.Data = "", "", ""
+	var log bytes.Buffer
+	g := startWith(t, c, serve.Options{From: from, Inputs: in, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	f.set(map[string]string{"callers.jsonl": line("checkout", checkoutKey)})
+	if err := g.Reload(); err != nil {
+		t.Errorf("the revoked key is still good: %v", err)
+	}
+	if status, body := g.do("POST", g.IngestURL()+"/v1/events", `{"event_name":"hello"}`, headersFor("Bearer "+searchKey)...); status != 401 {
+		t.Errorf("the revoked key: %d %s", status, body)
+	}
+	if !strings.Contains(log.String(), `"kill.callers names nobody" caller=search`) {
+		t.Errorf("nothing says that the switch is for nobody:\n%s", &log)
+	}
+	if c, from, err = serve.Load(*in); err != nil || len(c.Problems(from)) > 0 {
+		t.Errorf("the gateway does not start: %v, %v", err, c.Problems(from))
+	}
+	said := false
+	for _, found := range serve.Check(t.Context(), c, from, "") {
+		said = said || !found.OK && strings.Contains(found.Detail, "kill.callers (daybook.yaml:2:17): there is no caller search")
+	}
+	if !said {
+		t.Error("check does not say it")
+	}
+}
+
 // What cannot be read costs as much as what can: a client that sends nothing else must
 // not be without bound.
 func TestRequestsThatBringNoEventsCountToo(t *testing.T) {

@@ -35,7 +35,11 @@ func Check(ctx context.Context, c Config, from Origins, ephemeral string) []Find
 		findings = append(findings, checkData(c, ephemeral), checkRetention(c), checkEvidence(c))
 	}
 	findings = append(findings, checkDelivery(c, from)...)
-	for _, problem := range c.Problems(from) {
+	problems := c.Problems(from)
+	if c.CallersFile != "" {
+		problems = append(problems, unknownCallers(c, from)...)
+	}
+	for _, problem := range problems {
 		findings = append(findings, Finding{"rules", false, problem.Error()})
 	}
 	return findings

@@ -201,17 +201,17 @@ func ruleProblems(c Config, from Origins) []error {
 			problems = append(problems, fmt.Errorf("kill.destinations (%s): %w", from.Of("kill.destinations"), err))
 		}
 	}
-	problems = append(problems, unknownCallers(c, from)...)
+	if c.CallersFile == "" {
+		problems = append(problems, unknownCallers(c, from)...)
+	}
 	return append(problems, quarantineNeedsPlace(c)...)
 }
 
-// unknownCallers: a switch that is misspelt would switch nothing off.
+// unknownCallers: a switch that is misspelt would switch nothing off. With a file of
+// callers that is no reason not to start, nor to keep the callers of before: who was
+// killed may have been revoked meanwhile.
 func unknownCallers(c Config, from Origins) (problems []error) {
-	names := []string{caller.Anonymous.Name}
-	all, _ := c.callers(nil) // what is wrong with them is said elsewhere
-	for i := range all.Rows {
-		names = append(names, all.Rows[i].Name)
-	}
+	names := c.callerNames()
 	for _, name := range c.Kill.Callers.items() {
 		if slices.Contains(names, name) {
 			continue
@@ -223,6 +223,16 @@ func unknownCallers(c Config, from Origins) (problems []error) {
 		problems = append(problems, fmt.Errorf("kill.callers (%s): there is no caller %s%s", from.Of("kill.callers"), name, hint))
 	}
 	return problems
+}
+
+// callerNames are those whose events there can be.
+func (c Config) callerNames() []string {
+	names := []string{caller.AnonymousName}
+	all, _ := c.callers(nil) // what is wrong with them is said elsewhere
+	for i := range all.Rows {
+		names = append(names, all.Rows[i].Name)
+	}
+	return names
 }
 
 func killable(c Config, name string) error {

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +21,13 @@ func (g *Gateway) applyRules(to *admit.Admitter) error {
 		if len(problems) > 0 {
 			return nil, errors.Join(problems...)
 		}
-		off := c.Kill.Destinations.set()
+		off, callers := c.Kill.Destinations.set(), c.callerNames()
 		return func() {
+			for _, name := range c.Kill.Callers.items() {
+				if !slices.Contains(callers, name) {
+					g.log.Warn("kill.callers names nobody", "caller", name)
+				}
+			}
 			to.Rules.Store(rules)
 			g.off.set(off)
 		}, nil
