@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 
 const topic = "events"
 
+// patience is for what comes in time unless something is broken.
+const patience = time.Minute
+
 // A cluster is an in-process Kafka that can be broken.
 type cluster struct {
 	*kfake.Cluster
@@ -69,7 +72,7 @@ func start(t testing.TB, options ...kfake.Opt) *cluster {
 // open opens a sink on the cluster and closes it with the test.
 func (c *cluster) open(t testing.TB, change ...func(*kafka.Config)) *kafka.Sink {
 	t.Helper()
-	config := kafka.Config{Brokers: c.ListenAddrs(), Topic: topic, Timeout: 30 * time.Second}
+	config := kafka.Config{Brokers: c.ListenAddrs(), Topic: topic, Timeout: patience}
 	for _, f := range change {
 		f(&config)
 	}
@@ -88,7 +91,7 @@ func (c *cluster) open(t testing.TB, change ...func(*kafka.Config)) *kafka.Sink 
 
 func closeSink(t testing.TB, s daybook.Sink) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
 		t.Error(err)
@@ -107,7 +110,7 @@ func records(t testing.TB, brokers []string, topic string, n int) []*kgo.Record 
 		t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
 	if err != nil {

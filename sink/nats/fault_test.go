@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"daybook.dev"
+	"daybook.dev/internal/need"
 	"daybook.dev/sink"
 	"daybook.dev/sink/nats"
 )
@@ -204,7 +204,8 @@ func TestR13AServerThatIsDown(t *testing.T) {
 	})
 	t.Run("is used as soon as it is up, with what it had", func(t *testing.T) {
 		folder := t.TempDir()
-		options := func(o *server.Options) { o.StoreDir = folder }
+		place := need.Port(t) // its own, also while it is down
+		options := func(o *server.Options) { o.StoreDir, o.Port = folder, place }
 		srv := start(t, options)
 		address := srv.ClientURL()
 		s := open(t, address)
@@ -213,7 +214,7 @@ func TestR13AServerThatIsDown(t *testing.T) {
 		}
 		stop(srv)
 		want(t, s.Write(t.Context(), events(5)), daybook.Unavailable, "server_unavailable")
-		start(t, options, func(o *server.Options) { o.Port = port(t, address) })
+		start(t, options)
 		untilTaken(t, s, events(5))
 		if got := ids(t, address, 5); !slices.Equal(got, []string{"e0", "e1", "e2", "e3", "e4"}) {
 			t.Errorf("stored: %v", got)
@@ -221,24 +222,11 @@ func TestR13AServerThatIsDown(t *testing.T) {
 	})
 }
 
-func port(t *testing.T, address string) int {
-	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n int
-	if _, err := fmt.Sscan(u.Port(), &n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 // untilTaken writes events again and again until they are taken. Only errors
 // that pass may come before.
 func untilTaken(t *testing.T, s *nats.Sink, some []daybook.Event) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for {
 		err := s.Write(ctx, some)
@@ -258,7 +246,7 @@ func TestR13OneOfThreeServersIsLost(t *testing.T) {
 		urls = append(urls, srv.ClientURL())
 	}
 	s := openOnly(t, strings.Join(urls, ","), func(config *nats.Config) {
-		config.Replicas, config.Timeout = 3, 2*time.Second
+		config.Replicas, config.Timeout = 3, 4*time.Second
 	})
 	if err := create(t, s); err != nil {
 		t.Fatal(err)
@@ -294,7 +282,7 @@ func TestR13OneOfThreeServersIsLost(t *testing.T) {
 // create makes the stream, as soon as the cluster has found itself.
 func create(t *testing.T, s *nats.Sink) (err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for err = s.Create(ctx); err != nil && ctx.Err() == nil && daybook.CodeOf(err) == daybook.Unavailable; {
 		err = s.Create(ctx)
@@ -305,9 +293,11 @@ func create(t *testing.T, s *nats.Sink) (err error) {
 // cluster starts n servers that know each other.
 func cluster(t *testing.T, n int) []*server.Server {
 	t.Helper()
-	ports := freePorts(t, n)
+	var ports []int
 	var routes []*url.URL
-	for _, port := range ports {
+	for range n {
+		port := need.Port(t)
+		ports = append(ports, port)
 		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", port)})
 	}
 	var servers []*server.Server
@@ -322,25 +312,6 @@ func cluster(t *testing.T, n int) []*server.Server {
 		ready(t, srv)
 	}
 	return servers
-}
-
-// freePorts returns ports that nobody listened at a moment ago.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var ports []int
-	var listeners []net.Listener // all at once, so that no port is given twice
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
-		listeners = append(listeners, listener)
-	}
-	for _, listener := range listeners {
-		_ = listener.Close()
-	}
-	return ports
 }
 
 func TestMissingAndCreate(t *testing.T) {

@@ -28,7 +28,7 @@ func TestSink(t *testing.T) {
 		srv := start(t)
 		door := newDoor(t, srv.Addr().String())
 		return sinktest.Target{
-			Sink: open(t, door.url(), func(config *nats.Config) { config.Timeout = 20 * time.Second }),
+			Sink: open(t, door.url(), func(config *nats.Config) { config.Timeout = time.Minute }),
 			Arrived: func(t *testing.T, n int) []sinktest.Arrival {
 				var arrivals []sinktest.Arrival
 				for _, m := range stored(t, srv.ClientURL(), subject, n) {

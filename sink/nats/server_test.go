@@ -54,7 +54,7 @@ func launch(t testing.TB, change ...func(*server.Options)) *server.Server {
 
 func ready(t testing.TB, s *server.Server) {
 	t.Helper()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		t.Fatal("the server does not start")
 	}
 }
@@ -76,7 +76,7 @@ func open(t testing.TB, url string, change ...func(*nats.Config)) *nats.Sink {
 
 func openOnly(t testing.TB, url string, change ...func(*nats.Config)) *nats.Sink {
 	t.Helper()
-	config := nats.Config{URLs: strings.Split(url, ","), Subject: subject, Timeout: 30 * time.Second}
+	config := nats.Config{URLs: strings.Split(url, ","), Subject: subject, Timeout: time.Minute}
 	for _, f := range change {
 		f(&config)
 	}
@@ -95,7 +95,7 @@ func openOnly(t testing.TB, url string, change ...func(*nats.Config)) *nats.Sink
 
 func closeSink(t testing.TB, s daybook.Sink) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
 		t.Error(err)
@@ -115,7 +115,7 @@ func stored(t testing.TB, url, pattern string, n int) []jetstream.Msg {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	name, err := js.StreamNameBySubject(ctx, pattern)
 	if err != nil {
@@ -134,7 +134,7 @@ func stored(t testing.TB, url, pattern string, n int) []jetstream.Msg {
 	}
 	var all []jetstream.Msg
 	if info.NumPending > 0 {
-		batch, err := consumer.Fetch(int(info.NumPending), jetstream.FetchMaxWait(10*time.Second))
+		batch, err := consumer.Fetch(int(info.NumPending), jetstream.FetchMaxWait(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,9 +3,9 @@ package pubsub_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -31,7 +31,7 @@ func TestSinkOnTheEmulator(t *testing.T) {
 	sinktest.Run(t, func(t *testing.T) sinktest.Target {
 		srv := &server{address: address}
 		topic := fmt.Sprintf("events-%d-%d", os.Getpid(), targets.Add(1))
-		s := srv.open(t, func(c *pubsub.Config) { c.Topic, c.Timeout = topic, 20*time.Second })
+		s := srv.open(t, func(c *pubsub.Config) { c.Topic = topic })
 		return sinktest.Target{Sink: s, Arrived: subscribe(t, address, topic)}
 	}, traits)
 }
@@ -54,7 +54,7 @@ func subscribe(t *testing.T, address, topic string) func(*testing.T, int) []sink
 	return func(t *testing.T, n int) []sinktest.Arrival {
 		t.Helper()
 		for {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			//nolint:staticcheck // deprecated for being less efficient, and all that says whether there is more
 			pulled, err := client.Pull(ctx, &pubsubpb.PullRequest{
 				Subscription: name, MaxMessages: 1000,
@@ -82,13 +82,8 @@ func emulator(t *testing.T) string {
 		return address
 	}
 	command := need.Command(t, "java")
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
-	_, port, _ := strings.Cut(address, ":")
+	port := strconv.Itoa(need.Port(t))
+	address := "127.0.0.1:" + port
 	server := exec.Command(command, "-jar", emulatorJar(t), "--host=127.0.0.1", "--port="+port)
 	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := server.Start(); err != nil {
@@ -127,7 +122,7 @@ func ready(t *testing.T, address string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	_, err = pubsubpb.NewPublisherClient(conn).ListTopics(ctx, &pubsubpb.ListTopicsRequest{Project: "projects/" + project}, grpc.WaitForReady(true))
 	if err != nil {

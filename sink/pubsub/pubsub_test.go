@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -144,7 +143,7 @@ func TestOrderingKeys(t *testing.T) {
 
 func TestRequestsAreAsLargeAsPubSubTakesThem(t *testing.T) {
 	srv := start(t) // refuses larger ones, as Pub/Sub does
-	s := srv.open(t, func(c *pubsub.Config) { c.Timeout = 30 * time.Second })
+	s := srv.open(t)
 	sizes := func() (sizes []int) {
 		for _, r := range srv.seen() {
 			sizes = append(sizes, len(r.GetMessages()))

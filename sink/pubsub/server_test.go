@@ -129,7 +129,7 @@ func (s *server) open(t testing.TB, change ...func(*pubsub.Config)) *pubsub.Sink
 
 func (s *server) openOnly(t testing.TB, change ...func(*pubsub.Config)) *pubsub.Sink {
 	t.Helper()
-	config := pubsub.Config{Project: project, Topic: topic, Emulator: s.address, Timeout: 30 * time.Second}
+	config := pubsub.Config{Project: project, Topic: topic, Emulator: s.address, Timeout: time.Minute}
 	for _, f := range change {
 		f(&config)
 	}
@@ -143,7 +143,7 @@ func (s *server) openOnly(t testing.TB, change ...func(*pubsub.Config)) *pubsub.
 
 func closeSink(t testing.TB, s daybook.Sink) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
 		t.Error(err)

@@ -44,7 +44,7 @@ func (s *suite) closing(t *testing.T) {
 // close closes the sink, which has to work.
 func (d *destination) close(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := d.Sink.Close(ctx); err != nil {
 		t.Error("Close:", err)
@@ -112,7 +112,11 @@ func (s *suite) testLeaks(t *testing.T) {
 		}
 		d.close(t)
 	})
-	if err := goleak.Find(ignore...); err != nil {
+	err := goleak.Find(ignore...)
+	for end := time.Now().Add(grace); err != nil && time.Now().Before(end); {
+		err = goleak.Find(ignore...)
+	}
+	if err != nil {
 		t.Error(err)
 	}
 }

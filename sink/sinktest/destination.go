@@ -18,7 +18,7 @@ type destination struct {
 
 // patience bounds every Write of the suite: with a destination that works it
 // is never used up.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // write writes copies of events, destroys the copies as soon as Write has
 // returned, and looks into the error for what must not be there.

@@ -9,12 +9,13 @@ import (
 	"daybook.dev"
 )
 
-// The suite gives an attempt that must fail a deadline; how long the sink may
-// take to notice it depends on the machine more than on the sink.
-const (
-	deadline = 5 * time.Second
-	grace    = 3 * time.Second
-)
+// deadline is what the suite gives an attempt that must fail.
+const deadline = 5 * time.Second
+
+// grace is how much longer a sink may take to notice that its time is over. That
+// depends on the machine more than on the sink: what is found is a sink that does
+// not notice at all. A variable only because flawed sinks use it up.
+var grace = 30 * time.Second
 
 func (s *suite) failures(t *testing.T) {
 	s.run(t, "a context that has ended is an error at once", testEnded)

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -78,6 +79,7 @@ func TestFlawed(t *testing.T) {
 	if flaw == "" {
 		t.Skip("runs for TestABrokenPromiseIsFound")
 	}
+	sinktest.Grace(time.Second)
 	if flaw == "takes the bad batch as passing" {
 		sinktest.Run(t, openMemory(flaw, true), least)
 		return

@@ -222,7 +222,7 @@ func TestASuccessIsNotHeldUpByItsBody(t *testing.T) {
 		<-r.Context().Done() // the rest never comes
 	}))
 	defer server.Close()
-	s, err := open(server.URL, time.Minute, true)
+	s, err := open(server.URL, time.Hour, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestASuccessIsNotHeldUpByItsBody(t *testing.T) {
 	if err := s.Write(t.Context(), []daybook.Event{sinktest.Event("e")}); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
 }
