@@ -81,12 +81,13 @@ func (l *lane) choose(now time.Time) func() {
 	if kill := &l.core.settings.current().Kill; kill.kills(l.name) {
 		return l.chooseKilled(kill)
 	}
-	stored := l.spool != nil && l.spooled > 0
+	unread := l.readAfter.Sub(now)
+	stored := l.spooled > 0 && unread <= 0
 	if wait := l.notBefore.Sub(now); wait > 0 {
 		if len(l.sealed) > 0 && l.diskWorks(now) {
 			return l.spillOne()
 		}
-		if len(l.sealed) > 0 || stored {
+		if len(l.sealed) > 0 || l.spooled > 0 {
 			l.wakeTimer.Reset(wait)
 		}
 		return nil
@@ -103,6 +104,9 @@ func (l *lane) choose(now time.Time) func() {
 	}
 	if len(l.sealed) == 0 {
 		l.wakeTimer.Stop()
+		if l.spooled > 0 {
+			l.wakeTimer.Reset(unread)
+		}
 		return nil
 	}
 	l.flying = l.popSealed()
@@ -248,13 +252,14 @@ func (l *lane) replay() {
 }
 
 // emptied is called when the spool gave nothing although something was counted.
+// That is no reason to leave the sink alone, or what waits in memory.
 func (l *lane) emptied(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
 		l.trouble(err)
 	}
-	l.pause(0, false)
+	l.readAfter = time.Now().Add(diskPause)
 	l.notify()
 }
 

@@ -43,7 +43,8 @@ func (l *lane) flushed(target uint64) bool {
 		return true // what is on disk stays there
 	}
 	kill := &l.core.settings.current().Kill
-	due := l.spooled > 0 && !time.Now().Before(l.notBefore) && (!kill.kills(l.name) || kill.Purge)
+	now := time.Now()
+	due := l.spooled > 0 && !now.Before(l.notBefore) && !now.Before(l.readAfter) && (!kill.kills(l.name) || kill.Purge)
 	return !due
 }
 

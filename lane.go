@@ -54,6 +54,7 @@ type lane struct {
 	notBefore  time.Time
 	nextReplay time.Time
 	diskAfter  time.Time // nothing is spilt before: the disk has failed
+	readAfter  time.Time // the spool is not read before
 	lastError  error
 	adopted    time.Time // when orphaned spools were last looked for
 

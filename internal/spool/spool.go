@@ -9,6 +9,8 @@ package spool
 import (
 	"cmp"
 	"errors"
+	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -130,32 +132,34 @@ func (s *Spool) join(records [][]byte) (*group, error) {
 }
 
 // Next returns the oldest records that are not done, at least one and at most
-// so many events and bytes, appended to dst. None means that there are none.
+// so many events and bytes, appended to dst. None means that there are none, or,
+// with an error, that those there are cannot be read now: a file that cannot
+// does not hold up the others.
 // Until Done or Keep the batch stays, however full the spool becomes: what is
 // given up meanwhile would count as lost and as delivered.
 func (s *Spool) Next(events, size int, dst []byte) (Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sending = nil
+	var failed error
 	for _, o := range s.owned {
-		for len(o.chunks) > 0 {
-			c := o.chunks[0]
+		for _, c := range slices.Clone(o.chunks) {
 			batch, err := s.read(o, c, events, size, dst)
-			if err != nil {
-				return batch, err
-			}
-			if batch.Events > 0 {
+			switch {
+			case batch.Events > 0:
 				s.sending = c
 				return batch, nil
+			case errors.Is(err, fs.ErrNotExist):
+				s.lose(o, c)
+			case err != nil:
+				failed = errors.Join(failed, err)
+			case c != o.active():
+				s.remove(o, c)
 			}
-			if c == o.active() {
-				break
-			}
-			s.remove(o, c)
 		}
 	}
 	s.tidy()
-	return Batch{Data: dst}, nil
+	return Batch{Data: dst}, failed
 }
 
 // A Batch is what Next has read.
@@ -273,6 +277,16 @@ func (s *Spool) remove(o *owned, c *chunk) {
 	// What cannot be removed is found again by the next process and sent once
 	// more; the cursor would know, but it is the file's only other reader.
 	_ = s.o.FS.Remove(c.name)
+}
+
+// lose gives up the records of a chunk whose file somebody has removed. Callers
+// hold mu.
+func (s *Spool) lose(o *owned, c *chunk) {
+	s.skip(c, Damaged, uint64(c.left()))
+	c.next = position{offset: c.size, sequence: c.last + 1}
+	if c != o.active() { // who writes to it ends it
+		s.remove(o, c)
+	}
 }
 
 // evict gives up the oldest chunks until there is room. Callers hold mu.

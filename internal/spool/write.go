@@ -3,6 +3,8 @@ package spool
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -97,21 +99,39 @@ func (s *Spool) writable() (*owned, *chunk, error) {
 		}
 	}
 	o := s.home
-	if o.writer != nil && o.writer.Size() >= s.chunkSize() {
-		full := o.active()
+	if last := o.active(); last != nil && (o.writer.Size() >= s.chunkSize() || s.missing(last)) {
 		if err := o.endChunk(); err != nil {
 			return nil, nil, err
 		}
-		if full.left() == 0 {
-			s.remove(o, full)
+		if last.left() == 0 {
+			s.remove(o, last)
 		}
 	}
-	if o.writer == nil {
-		if err := s.begin(o); err != nil {
-			return nil, nil, err
+	if o.writer != nil {
+		return o, o.active(), nil
+	}
+	err := s.begin(o)
+	if errors.Is(err, fs.ErrNotExist) { // somebody has removed the directory
+		if o, err = s.newHome(); err == nil {
+			s.settle(o)
+			err = s.begin(o)
 		}
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	return o, o.active(), nil
+}
+
+// missing reports whether somebody has removed a chunk's file: what is written to
+// it is found by nobody, however well it is synced.
+func (s *Spool) missing(c *chunk) bool {
+	file, err := s.o.FS.Open(c.name)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	_ = file.Close()
+	return false
 }
 
 // chunkSize is the size at which a new file is begun.
@@ -128,9 +148,13 @@ func (s *Spool) chooseHome() error {
 	if err != nil {
 		return err
 	}
+	s.settle(o)
+	return nil
+}
+
+func (s *Spool) settle(o *owned) {
 	s.home = o
 	s.owned = append(s.owned, o)
-	return nil
 }
 
 // begin begins a new chunk.
