@@ -25,7 +25,7 @@ var tolerated = []string{
 	"Sends invalid connection preface",                                                                   // in the clear it is a request of HTTP/1.1, and answered so
 	"Sends a large size HEADERS frame that exceeds the SETTINGS_MAX_FRAME_SIZE",                          // Go allows larger frames than h2spec believes
 	"Sends multiple values of SETTINGS_INITIAL_WINDOW_SIZE",                                              // hangs up: nobody but an attacker says it twice
-	"Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1 on a stream", // the answer is complete before
+	"Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1 on a stream", // the answer to a GET is complete before
 	"Sends a HEADERS frame that contains the connection-specific header field",                           // 400
 	"Sends a HEADERS frame that contains the TE header field with any value other than \"trailers\"",     // 400
 }
@@ -62,12 +62,12 @@ func TestR26TheGatewayPassesH2Spec(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			args := []string{"-h", host, "-p", port, "-P", "/health"}
+			args := []string{"-h", host, "-p", port, "-P", "/v1/events"} // which reads a body before it answers
 			if at.Scheme == "https" {
 				args = append(args, "-t", "-k")
 			}
 			failed := runH2Spec(t, h2spec, args)
-			if len(failed) > 0 { // some cases race with an answer that is complete before they are
+			if len(failed) > 0 { // once more: on a busy machine the suite may run out of patience
 				again := runH2Spec(t, h2spec, args)
 				failed = slices.DeleteFunc(failed, func(one string) bool { return !slices.Contains(again, one) })
 			}
