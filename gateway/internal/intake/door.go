@@ -39,20 +39,22 @@ type Door struct {
 	Refused func(Refusal)
 }
 
-// Enter says who sent r, before its body is read, and takes down what the client
-// reports to have dropped. An error turns the request away; the intake answers it
-// in its protocol's words and calls TurnedAway.
+// Enter says who sent r, before its body is read. An error turns the request away;
+// the intake answers it in its protocol's words and calls TurnedAway.
 func (d *Door) Enter(protocol string, r *http.Request) (caller.Caller, *daybook.Error) {
-	who, err := d.Callers.Authenticate(protocol, r)
-	if err != nil {
-		return who, err
+	return d.Callers.Authenticate(protocol, r)
+}
+
+// Reported takes down what the client reports to have dropped, once its request
+// has been taken. Where an event failed it is left: the client sends the request
+// again, and with it the report.
+func (d *Door) Reported(who caller.Caller, header http.Header, outcomes []daybook.Outcome) {
+	if d.Report == nil || AnyFailed(outcomes) {
+		return
 	}
-	if d.Report != nil {
-		for _, drop := range ClientReport(r.Header) {
-			d.Report(who.Name, drop.Reason, drop.Events)
-		}
+	for _, drop := range ClientReport(header) {
+		d.Report(who.Name, drop.Reason, drop.Events)
 	}
-	return who, nil
 }
 
 // TurnedAway tells that a request was refused as a whole.

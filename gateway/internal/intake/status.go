@@ -66,6 +66,19 @@ func StatusOf(outcomes []daybook.Outcome, err *daybook.Error) int {
 	return status
 }
 
+// AnyFailed reports whether an event failed, or nobody knows what became of it: then
+// the request is to be sent again.
+func AnyFailed(outcomes []daybook.Outcome) bool {
+	for i := range outcomes {
+		switch outcomes[i].Status {
+		case daybook.Stored, daybook.Duplicate, daybook.Dropped, daybook.Refused:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // codes are the words of gRPC and Connect.
 var codes = map[daybook.Code]connect.Code{
 	daybook.Invalid:         connect.CodeInvalidArgument,

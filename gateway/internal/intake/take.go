@@ -93,14 +93,22 @@ func (d *Door) take(p Protocol, r *http.Request) ([]daybook.Outcome, *daybook.Er
 	}
 	if err != nil || len(events) == 0 {
 		d.Wasted(who, int64(len(text.Bytes())), err)
+	}
+	if err != nil {
 		return nil, err
+	}
+	if len(events) == 0 {
+		d.Reported(who, r.Header, nil)
+		return nil, nil
 	}
 	if err := text.Charge(eventOverhead * int64(len(events))); err != nil {
 		return nil, err
 	}
-	return d.Accept(r.Context(), accept.Batch{
+	outcomes := d.Accept(r.Context(), accept.Batch{
 		Caller: who, Protocol: p.Name, Request: RequestIDOf(r.Header), Events: events, Bytes: len(text.Bytes()),
-	}), nil
+	})
+	d.Reported(who, r.Header, outcomes)
+	return outcomes, nil
 }
 
 // A Shower is a Decoder whose bodies may show a key: that of the caller, once

@@ -110,5 +110,6 @@ func (s *Service) logEvent(ctx context.Context, who caller.Caller, c call, remot
 		Events:   []admit.Submission{submission},
 		Bytes:    c.size,
 	})
+	s.Reported(who, header, outcomes)
 	return replyOf(outcomes[0], c.request.key.value)
 }

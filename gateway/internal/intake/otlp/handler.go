@@ -86,11 +86,18 @@ func (s *Service) export(
 	events, err := d.decode(body.bytes, body.encoding, s.MostEvents(), s.Unnamed)
 	if err != nil || len(events) == 0 {
 		s.Wasted(who, int64(len(body.bytes)), err)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return s.Accept(ctx, accept.Batch{
-		Caller: who, Protocol: Protocol, Request: intake.RequestIDOf(header), Events: events, Bytes: len(body.bytes),
-	}), nil
+	var outcomes []daybook.Outcome
+	if len(events) > 0 {
+		outcomes = s.Accept(ctx, accept.Batch{
+			Caller: who, Protocol: Protocol, Request: intake.RequestIDOf(header), Events: events, Bytes: len(body.bytes),
+		})
+	}
+	s.Reported(who, header, outcomes)
+	return outcomes, nil
 }
 
 // answer writes the reply. Err is what refused the request as a whole.

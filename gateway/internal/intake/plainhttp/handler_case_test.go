@@ -171,6 +171,31 @@ func TestWhatClientsDroppedIsReported(t *testing.T) {
 	}
 }
 
+// TestAReportIsCountedOnceHoweverOftenItIsSent: a client whose events failed sends
+// them again, and the report with them.
+func TestAReportIsCountedOnceHoweverOftenItIsSent(t *testing.T) {
+	got := uint64(0)
+	count := func(_, _ string, events uint64) { got += events }
+	failing := newHandler(&intaketest.Recorder{Fail: &daybook.Error{Code: daybook.Exhausted, Reason: "disk_full"}})
+	works := newHandler(&intaketest.Recorder{})
+	failing.Report, works.Report = count, count
+	for range 3 {
+		post(failing, `{"event_name":"a"}`, intake.ClientReportHeader, "queue_full=3")
+	}
+	post(works, `not an event`, intake.ClientReportHeader, "queue_full=3")
+	if got != 0 {
+		t.Errorf("%d are counted before any request was taken", got)
+	}
+	post(works, `[{"event_name":"a"},{}]`, intake.ClientReportHeader, "queue_full=3")
+	if got != 3 {
+		t.Errorf("%d are counted, want 3", got)
+	}
+	post(works, `[]`, intake.ClientReportHeader, "queue_full=4")
+	if got != 7 {
+		t.Errorf("%d are counted, want 7: a report may come without events", got)
+	}
+}
+
 func TestARowSentAgainIsADuplicate(t *testing.T) {
 	s := &intaketest.Recorder{}
 	h := newHandler(s)
