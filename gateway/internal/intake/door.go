@@ -46,10 +46,10 @@ func (d *Door) Enter(protocol string, r *http.Request) (caller.Caller, *daybook.
 }
 
 // Reported takes down what the client reports to have dropped, once its request
-// has been taken. Where an event failed it is left: the client sends the request
-// again, and with it the report.
-func (d *Door) Reported(who caller.Caller, header http.Header, outcomes []daybook.Outcome) {
-	if d.Report == nil || AnyFailed(outcomes) {
+// has been taken. Where it was refused as a whole, for err, or an event failed, it is
+// not: the client sends the request again, and with it the report.
+func (d *Door) Reported(who caller.Caller, header http.Header, outcomes []daybook.Outcome, err *daybook.Error) {
+	if d.Report == nil || err != nil || anyFailed(outcomes) {
 		return
 	}
 	for _, drop := range ClientReport(header) {

@@ -66,9 +66,9 @@ func StatusOf(outcomes []daybook.Outcome, err *daybook.Error) int {
 	return status
 }
 
-// AnyFailed reports whether an event failed, or nobody knows what became of it: then
+// anyFailed reports whether an event failed, or nobody knows what became of it: then
 // the request is to be sent again.
-func AnyFailed(outcomes []daybook.Outcome) bool {
+func anyFailed(outcomes []daybook.Outcome) bool {
 	for i := range outcomes {
 		switch outcomes[i].Status {
 		case daybook.Stored, daybook.Duplicate, daybook.Dropped, daybook.Refused:

@@ -93,13 +93,8 @@ func (d *Door) take(p Protocol, r *http.Request) ([]daybook.Outcome, *daybook.Er
 	}
 	if err != nil || len(events) == 0 {
 		d.Wasted(who, int64(len(text.Bytes())), err)
-	}
-	if err != nil {
+		d.Reported(who, r.Header, nil, err)
 		return nil, err
-	}
-	if len(events) == 0 {
-		d.Reported(who, r.Header, nil)
-		return nil, nil
 	}
 	if err := text.Charge(eventOverhead * int64(len(events))); err != nil {
 		return nil, err
@@ -107,7 +102,7 @@ func (d *Door) take(p Protocol, r *http.Request) ([]daybook.Outcome, *daybook.Er
 	outcomes := d.Accept(r.Context(), accept.Batch{
 		Caller: who, Protocol: p.Name, Request: RequestIDOf(r.Header), Events: events, Bytes: len(text.Bytes()),
 	})
-	d.Reported(who, r.Header, outcomes)
+	d.Reported(who, r.Header, outcomes, nil)
 	return outcomes, nil
 }
 

@@ -110,6 +110,6 @@ func (s *Service) logEvent(ctx context.Context, who caller.Caller, c call, remot
 		Events:   []admit.Submission{submission},
 		Bytes:    c.size,
 	})
-	s.Reported(who, header, outcomes)
+	s.Reported(who, header, outcomes, nil)
 	return replyOf(outcomes[0], c.request.key.value)
 }

@@ -86,17 +86,13 @@ func (s *Service) export(
 	events, err := d.decode(body.bytes, body.encoding, s.MostEvents(), s.Unnamed)
 	if err != nil || len(events) == 0 {
 		s.Wasted(who, int64(len(body.bytes)), err)
-	}
-	if err != nil {
+		s.Reported(who, header, nil, err)
 		return nil, err
 	}
-	var outcomes []daybook.Outcome
-	if len(events) > 0 {
-		outcomes = s.Accept(ctx, accept.Batch{
-			Caller: who, Protocol: Protocol, Request: intake.RequestIDOf(header), Events: events, Bytes: len(body.bytes),
-		})
-	}
-	s.Reported(who, header, outcomes)
+	outcomes := s.Accept(ctx, accept.Batch{
+		Caller: who, Protocol: Protocol, Request: intake.RequestIDOf(header), Events: events, Bytes: len(body.bytes),
+	})
+	s.Reported(who, header, outcomes, nil)
 	return outcomes, nil
 }
 
