@@ -332,7 +332,7 @@ func (l *lane) attempt(events []Event) (s settled) {
 	}
 	ctx := withReport(l.ctx, report)
 	s.try(ctx, sink.sink, events, 0)
-	if s.err == nil && report != "" {
+	if s.told && report != "" {
 		l.mu.Lock()
 		l.reported, l.reportedEarly = reported, early
 		l.mu.Unlock()

@@ -16,8 +16,9 @@ const reportHeader = "Daybook-Client-Report"
 
 type reportKey struct{}
 
+// withReport returns a context whose request brings that report; none for "".
 func withReport(ctx context.Context, report string) context.Context {
-	if report == "" {
+	if report == "" && reportOf(ctx) == "" {
 		return ctx
 	}
 	return context.WithValue(ctx, reportKey{}, report)

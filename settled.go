@@ -16,6 +16,7 @@ type settled struct {
 	wait          time.Duration // least wait before the next attempt
 	misconfigured bool          // a person has to act
 	err           error         // why the first event that was not delivered was not
+	told          bool          // the gateway has taken what the attempt reported
 }
 
 // try writes events to sink. Their indexes in the batch begin with base.
@@ -24,10 +25,14 @@ func (s *settled) try(ctx context.Context, sink Sink, events []Event, base int) 
 	switch partial, _ := errors.AsType[*PartialError](err); {
 	case err == nil:
 		s.delivered += len(events)
+		s.told = true
 	case len(outcomes) == len(events):
 		for i := range outcomes {
 			s.judge(&outcomes[i], base+i)
 		}
+		// What comes again brings the report again, and it is counted then. Where
+		// nothing was delivered there may have been no request at all.
+		s.told = s.delivered > 0 && len(s.again) == 0
 	case partial != nil:
 		s.byID(partial, events, base)
 	default:
@@ -133,6 +138,8 @@ func (s *settled) whole(ctx context.Context, sink Sink, events []Event, base int
 		return
 	}
 	half := len(events) / 2
+	ctx = withReport(ctx, "") // it was not taken, and must not come twice
 	s.try(ctx, sink, events[:half], base)
 	s.try(ctx, sink, events[half:], base+half)
+	s.told = false
 }
