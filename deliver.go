@@ -318,6 +318,10 @@ func (l *lane) troubled(err error) {
 // attempt makes one attempt to deliver events.
 func (l *lane) attempt(events []Event) (s settled) {
 	l.mu.Lock()
+	if l.abandoned { // the sink is being closed, and what becomes of the events is decided
+		l.mu.Unlock()
+		return s
+	}
 	sink := l.sink
 	sink.enter()
 	look := l.spool != nil && time.Since(l.adopted) > adoptEvery
