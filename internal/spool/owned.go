@@ -122,7 +122,7 @@ func isOwnedName(name string) bool {
 // somebody else's or cannot be read.
 func (s *Spool) takeOver(dir string) (*owned, error) {
 	lock, err := s.o.FS.Lock(filepath.Join(dir, lockName), note())
-	if _, held := errors.AsType[*wal.LockedError](err); held || errors.Is(err, fs.ErrNotExist) {
+	if othersHold(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -138,6 +138,13 @@ func (s *Spool) takeOver(dir string) (*owned, error) {
 	}
 	o.readCursor(s.o.FS)
 	return o, err
+}
+
+// othersHold reports whether a lock could not be had because a directory is
+// somebody else's, or was and is gone.
+func othersHold(err error) bool {
+	_, held := errors.AsType[*wal.LockedError](err)
+	return held || errors.Is(err, fs.ErrNotExist)
 }
 
 // load adds a chunk that was found.
@@ -203,6 +210,10 @@ func (s *Spool) newHome() (*owned, error) {
 				return o, nil
 			}
 			return nil, errors.Join(err, lock.Close())
+		}
+		_ = s.o.FS.Remove(dir) // whoever holds a lock in it keeps it
+		if !othersHold(err) {
+			break
 		}
 	}
 	return nil, err

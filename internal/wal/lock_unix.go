@@ -5,6 +5,7 @@ package wal
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -29,11 +30,26 @@ func lock(name, note string) (io.Closer, error) {
 		_ = f.Close()
 		return nil, os.NewSyscallError("flock "+name, err)
 	}
+	if !isStill(f, name) {
+		_ = f.Close()
+		return nil, &fs.PathError{Op: "lock", Path: name, Err: fs.ErrNotExist}
+	}
 	return f, nil
 }
 
-// leave writes the note. The file stays when the lock is released: removing it
-// could take it from under a process that has opened it and not locked it yet.
+// isStill reports whether name is still the file that was opened. One that its
+// holder has removed in between protects nothing: who comes next makes another.
+func isStill(f *os.File, name string) bool {
+	opened, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(name)
+	return err == nil && os.SameFile(opened, named)
+}
+
+// leave writes the note. The file stays when the lock is released: who removes it
+// does so while holding it.
 func leave(f *os.File, note string) error {
 	if err := f.Truncate(0); err != nil {
 		return err
