@@ -7,9 +7,10 @@ import (
 // An account is what a lane knows about how many events there are, and how
 // those that are finished ended.
 type account struct {
-	counts Counts
-	start  store.Position // the destination gets what lies behind
-	base   int64          // events stored up to start
+	counts  Counts
+	retried uint64         // of those delivered: they had been dead before
+	start   store.Position // the destination gets what lies behind
+	base    int64          // events stored up to start
 
 	// expects is a count to be compared with what was seen, once everything up
 	// to its position was read; nil = none. Where records were removed or

@@ -80,6 +80,7 @@ func (l *lane) takeSettled(e *store.Entry) {
 		if s.Status == daybook.Stored && w.complete(s.Position) && l.revives(e) && c.Dead > 0 {
 			c.Dead--
 			c.Delivered++
+			l.account.retried++
 		}
 	case n.state == flying || n.state == dying: // what is under way decides
 	default:

@@ -26,6 +26,7 @@ type cursor struct {
 	Ranges    []span         `json:"ranges,omitempty"` // what is finished behind low
 
 	Counts
+	Retried uint64 `json:"retried,omitempty"` // of those delivered: they had been dead before
 
 	Newest    store.Position `json:"newest"`               // of the store, when the cursor was written
 	DeadAfter store.Position `json:"dead_after,omitempty"` // behind it may be dead letters that Counts does not know; 0 = there are none

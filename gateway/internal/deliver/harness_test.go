@@ -134,6 +134,14 @@ func (r *running) wants(want deliver.Counts, queued uint64) {
 	balanced(r.t, s)
 }
 
+// wantsRetried compares how many of the destination named out were dead before.
+func (r *running) wantsRetried(want uint64) {
+	r.t.Helper()
+	if got := r.status().Retried; got != want {
+		r.t.Errorf("%d dead letters were delivered after all, want %d", got, want)
+	}
+}
+
 // balanced holds the identity of the ledger.
 func balanced(t *testing.T, s deliver.Status) {
 	t.Helper()

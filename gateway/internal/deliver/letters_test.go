@@ -287,11 +287,13 @@ func TestADeadLetterThatSomebodyDeliversCountsAsDelivered(t *testing.T) {
 		word(at[2], daybook.Dropped, "dropped_by_operator")
 		settle(time.Second)
 		r.wants(deliver.Counts{Delivered: 2, Dead: 1}, 0)
+		r.wantsRetried(1)
 		for range 3 { // it is not taken twice
 			p.crash(r, waltest.Everything)
 			r = p.start(t, out(sink))
 			settle(time.Second)
 			r.wants(deliver.Counts{Delivered: 2, Dead: 1}, 0)
+			r.wantsRetried(1)
 		}
 		r.stop()
 	})

@@ -109,6 +109,7 @@ func (l *lane) resume(c *cursor, old bool) {
 	w.low, w.lowEvents, w.ahead = c.Low, c.LowEvents, c.Ranges
 	w.read, w.seen = c.Low, c.LowEvents
 	l.account.counts, l.account.start, l.account.base = c.Counts, c.Start, c.Base
+	l.account.retried = c.Retried
 	l.letters.bytes = c.DeadBytes
 	for _, u := range c.Unknown {
 		l.awaited.remember(u.Event, u.Letter)

@@ -168,7 +168,7 @@ func (l *lane) snapshot(now time.Time, asked, all bool) *cursor {
 		Store:       l.options.StoreID, Epoch: l.options.Epoch,
 		Start: l.account.start, Base: l.account.base,
 		Low: w.low, LowEvents: w.lowEvents, Ranges: w.spans(),
-		Counts:    l.account.counts,
+		Counts: l.account.counts, Retried: l.account.retried,
 		Newest:    newest(l.options.Store),
 		DeadAfter: l.deadAfter(now), Unknown: l.awaited.unknown(), DeadBytes: l.letters.bytes.clone(),
 		Written: now.UTC(),

@@ -35,8 +35,9 @@ type Status struct {
 	// books.
 	Stored uint64
 	Counts
-	Queued uint64
-	Off    int64
+	Retried uint64 // of those delivered: they had been dead before
+	Queued  uint64
+	Off     int64
 
 	Unfinished int // events in memory: read and not finished
 	Writes     int // under way
@@ -84,7 +85,7 @@ func (l *lane) status(now time.Time) Status {
 	w, h := &l.window, &l.health
 	s := Status{
 		Name: l.Name, Low: w.low,
-		Stored: l.account.stored(tallies[len(tallies)-1]), Counts: l.account.counts, Off: l.account.off,
+		Stored: l.account.stored(tallies[len(tallies)-1]), Counts: l.account.counts, Retried: l.account.retried, Off: l.account.off,
 		Unfinished: w.live + len(w.held), Writes: l.pending.writes,
 		Attempts: map[string]uint64{},
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"daybook.dev/gateway/internal/deadletter"
 	"daybook.dev/gateway/internal/deliver"
 	"daybook.dev/gateway/internal/ledger"
 )
@@ -13,12 +14,15 @@ import (
 // of the cursors: they survive a restart.
 type deliveryStats struct {
 	status       func() []deliver.Status
+	letters      func() (byDestination map[string]int, t deadletter.Totals)
 	destinations []*opened
 }
 
 var (
 	destinationEvents = prometheus.NewDesc("daybook_destination_events_total",
-		"Events that a destination is done with, by how they ended.", []string{"destination", "result"}, nil)
+		"Events that a destination is done with, by how they ended. A dead letter that is delivered after all counts as both.", []string{"destination", "result"}, nil)
+	deadLetters = prometheus.NewDesc("daybook_dead_letters",
+		"Dead letters that are open; without a destination, those that the gateway itself set aside.", []string{"destination"}, nil)
 	destinationQueued = prometheus.NewDesc("daybook_destination_queued_events",
 		"Events stored that a destination is not done with.", []string{"destination"}, nil)
 	destinationLag = prometheus.NewDesc("daybook_destination_lag_seconds",
@@ -40,7 +44,7 @@ func imbalance(l *ledger.Ledger) prometheus.Collector {
 
 // Describe implements [prometheus.Collector].
 func (s deliveryStats) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{destinationEvents, destinationQueued, destinationLag, destinationOpen, destinationMisconfigured, destinationTruncated} {
+	for _, d := range []*prometheus.Desc{destinationEvents, destinationQueued, destinationLag, destinationOpen, destinationMisconfigured, destinationTruncated, deadLetters} {
 		to <- d
 	}
 }
@@ -50,7 +54,7 @@ func (s deliveryStats) Collect(to chan<- prometheus.Metric) {
 	now := time.Now()
 	for _, d := range s.status() {
 		for result, n := range map[string]uint64{
-			"delivered": d.Delivered, "dead": d.Dead, "filtered": d.Filtered, "evicted": d.Evicted,
+			"delivered": d.Delivered, "dead": d.Dead + d.Retried, "filtered": d.Filtered, "evicted": d.Evicted,
 		} {
 			to <- prometheus.MustNewConstMetric(destinationEvents, prometheus.CounterValue, float64(n), d.Name, result)
 		}
@@ -61,6 +65,18 @@ func (s deliveryStats) Collect(to chan<- prometheus.Metric) {
 		gauge(destinationLag, d.Lag(now).Seconds())
 		gauge(destinationOpen, oneIf(d.State == deliver.StateOpen || d.State == deliver.StateRetrying))
 		gauge(destinationMisconfigured, oneIf(d.State == deliver.StateMisconfigured))
+	}
+	open, _ := s.letters()
+	if _, some := open[""]; !some {
+		open[""] = 0
+	}
+	for _, d := range s.destinations {
+		if _, some := open[d.Name]; !some {
+			open[d.Name] = 0
+		}
+	}
+	for name, n := range open {
+		to <- prometheus.MustNewConstMetric(deadLetters, prometheus.GaugeValue, float64(n), name)
 	}
 	for _, d := range s.destinations {
 		if cutter, cuts := d.sink.(interface{ Truncated() uint64 }); cuts {

@@ -70,7 +70,7 @@ func (g *Gateway) openFollowing(ctx context.Context) (err error) {
 		Scopes:     func() []string { return append(f.ledger.Callers(), f.publishers.Scopes()...) },
 		Deliveries: steps{follow: f, names: g.destinationNames()}, Unstored: &query.Unstored{},
 	}
-	g.metrics.registry.MustRegister(imbalance(f.ledger), deliveryStats{status: f.engine.Status, destinations: g.destinations})
+	g.metrics.registry.MustRegister(imbalance(f.ledger), deliveryStats{status: f.engine.Status, letters: f.letters.Counts, destinations: g.destinations})
 	g.follow = f
 	return nil
 }

@@ -104,6 +104,7 @@ func TestRulesDecideAboutEvents(t *testing.T) {
 	for _, line := range []string{
 		`daybook_events_total{caller="anonymous",protocol="http",reason="dropped_by_rule",status="dropped"} 2`,
 		`daybook_events_total{caller="anonymous",protocol="http",reason="schema_mismatch",status="refused"} 2`,
+		`daybook_dead_letters{destination=""} 1`,
 		`daybook_rule_events_total{result="kept",rule="vip"} 1`,
 		`daybook_rule_events_total{result="schema_mismatch",rule="orders"} 1`,
 		`daybook_rule_events_total{result="refused_by_rule",rule="old"} 1`,

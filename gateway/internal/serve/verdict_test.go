@@ -1,10 +1,8 @@
 package serve_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -19,8 +17,6 @@ import (
 	"daybook.dev/gateway/internal/caller"
 	"daybook.dev/gateway/internal/caller/license/licensetest"
 )
-
-var update = flag.Bool("update", false, "write docs/verdicts.md as it is now")
 
 // The matrix: what becomes of the same event on every protocol. A protocol says
 // it in its own words; what the gateway did, and why, has to be the same. Where a
@@ -130,7 +126,7 @@ func TestOneVerdictOnEveryProtocol(t *testing.T) {
 		table.WriteString("\n")
 	}
 	table.WriteString("\n" + strings.Join(slices.Sorted(maps.Keys(notes)), "\n") + "\n")
-	requireVerdictsPage(t, table.String())
+	requirePage(t, "verdicts", "OneVerdict", table.String())
 }
 
 // requireVerdict runs one case on a gateway of its own.
@@ -222,30 +218,6 @@ func verdicts(g *running, protocol string) map[string]float64 {
 		all[strings.TrimSpace(m[3]+" "+m[2]+m[5])] += n
 	}
 	return all
-}
-
-const verdictsPage = "../../../docs/verdicts.md"
-
-// requireVerdictsPage compares the table with the page that people read.
-func requireVerdictsPage(t *testing.T, table string) {
-	t.Helper()
-	text, err := os.ReadFile(verdictsPage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const mark = "<!-- generated: go test ./gateway/internal/serve -run OneVerdict -update -->\n"
-	head, _, found := bytes.Cut(text, []byte(mark))
-	want := string(head) + mark + table
-	switch {
-	case !found:
-		t.Fatalf("%s has no line %s", verdictsPage, mark)
-	case *update:
-		if err := os.WriteFile(verdictsPage, []byte(want), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	case want != string(text):
-		t.Errorf("%s is not what the gateway does: run this test with -update and look at the difference", verdictsPage)
-	}
 }
 
 // TestEveryIntakeHasAColumn finds the protocols in the source: a new intake that
