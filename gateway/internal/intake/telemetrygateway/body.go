@@ -61,6 +61,16 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// decoded says that the message is there and has that many bytes, and charges what
+// those are more than came on the wire, until next: it may take a while to store all
+// that is in it. An error means that there is no memory.
+func (b *body) decoded(bytes int) *daybook.Error {
+	if int64(bytes) <= b.message {
+		return nil
+	}
+	return b.lease.Grow(buffers * (int64(bytes) - b.message))
+}
+
 // next says that the message read last is no longer needed.
 func (b *body) next() {
 	b.message = 0

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"io"
 	"log/slog"
 	"net"
@@ -163,6 +164,31 @@ func TestR24(t *testing.T) {
 			}
 			if grown := after.TotalAlloc - before.TotalAlloc; grown > 128<<20 { // buffers grow by doubling up to the limit, and are let go on the way
 				t.Errorf("refusing it allocated %d bytes", grown)
+			}
+		})
+	}
+}
+
+// TestACompressedMessageIsPaidForUntilAllOfItIsStored: what it has become is held
+// for as long as its events are worked through.
+func TestACompressedMessageIsPaidForUntilAllOfItIsStored(t *testing.T) {
+	var events []*event
+	for i := range 40 {
+		events = append(events, with(fmt.Sprint(i), func(e *event) {
+			e.Source = &telemetrygatewayv1.EventSource{Server: &telemetrygatewayv1.EventSource_Server{Version: strings.Repeat("x", 500_000)}}
+		}))
+	}
+	for name, options := range map[string][]connect.ClientOption{"as it is": {connect.WithGRPC()}, "compressed": {connect.WithGRPC(), connect.WithSendGzip()}} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway()
+			held := int64(math.MaxInt64)
+			g.store.Queued = func() { held = min(held, g.Budget.Used()) }
+			answers, err := exchange(g.listen(t).open(t, options...), hello(unlicensed("i")), payload(events...))
+			if err != nil || len(answers) != 1 || len(answers[0]) != len(events) {
+				t.Fatalf("%d answers, %v", len(answers), err)
+			}
+			if held < 20_000_000 {
+				t.Errorf("while events of 20 MB were stored, only %d bytes were charged", held)
 			}
 		})
 	}

@@ -110,6 +110,9 @@ type inbound struct {
 
 // take works through the message.
 func (m *inbound) take(b []byte) {
+	if m.problem = m.stream.visit.body.decoded(len(b)); m.problem != nil {
+		return
+	}
 	var f wirejson.Fields
 	if requestShape.Parse(b, &f) != nil {
 		m.problem = invalid("", reasonInvalidProtobuf, "the message is not a valid telemetrygateway.v1.RecordEventsRequest")

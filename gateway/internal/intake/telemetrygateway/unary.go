@@ -31,7 +31,11 @@ type stored struct{}
 func (s *Service) recordEvent(ctx context.Context, r *connect.Request[single]) (*connect.Response[stored], error) {
 	v := visitOf(ctx)
 	v.taken = true
-	o, problem := s.single(ctx, v, r.Msg.wire)
+	var o daybook.Outcome
+	problem := v.body.decoded(len(r.Msg.wire))
+	if problem == nil {
+		o, problem = s.single(ctx, v, r.Msg.wire)
+	}
 	if problem != nil {
 		s.TurnedAway(Protocol, v.header, problem)
 		return nil, intake.RPCError(problem)
