@@ -226,7 +226,7 @@ func (c *Client) Close(ctx context.Context) error {
 	defer cancel()
 	left := closeAll(within, st.lanes, closed)
 	co.waitForWatchers()
-	co.reporter.stop()
+	co.reporter.stop(within)
 	co.finished = left.orNil()
 	return co.finished
 }

@@ -62,7 +62,8 @@ type reporter struct {
 	timer    *time.Timer
 	armed    bool
 	stopped  bool
-	telling  sync.WaitGroup
+	telling  chan struct{} // closed at the end of the report under way; nil = none is
+	again    bool          // there is news since it began
 	lastLine time.Time
 	urgent   bool // something happened that deserves a line
 	sink     string
@@ -98,37 +99,73 @@ func (r *reporter) arm(urgent bool, sink string, err error) {
 	if err != nil {
 		r.sink, r.err = sink, err
 	}
+	if r.telling != nil {
+		r.again = true
+		return
+	}
+	r.rearm(reportDelay)
+}
+
+// rearm makes the next report, unless one is due already. Callers hold mu.
+func (r *reporter) rearm(wait time.Duration) {
 	if r.armed || r.stopped {
 		return
 	}
 	r.armed = true
-	r.timer.Reset(reportDelay)
+	r.timer.Reset(wait)
 }
 
-// tell reports what has gathered.
+// tell reports what has gathered. Reports are made one at a time: whoever is told
+// may take as long as they like.
 func (r *reporter) tell() {
 	r.mu.Lock()
-	if r.stopped {
+	r.armed = false
+	if r.stopped || r.telling != nil {
+		r.again = true
 		r.mu.Unlock()
 		return
 	}
-	r.telling.Add(1)
-	r.armed = false
+	told := make(chan struct{})
+	r.telling, r.again = told, false
 	r.mu.Unlock()
-	defer r.telling.Done()
 	r.report(false)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(told)
+	r.telling = nil
+	if r.again {
+		r.rearm(reportDelay)
+	}
 }
 
-// stop reports the rest and waits for a report under way.
-func (r *reporter) stop() {
+// stop reports the rest, after a report under way. It waits until ctx ends, and
+// a moment in any case, for who is told: not on the goroutine of who closes, who
+// may hold what they want.
+func (r *reporter) stop(ctx context.Context) {
 	r.mu.Lock()
 	r.stopped = true
 	if r.timer != nil {
 		r.timer.Stop()
 	}
+	telling := r.telling
 	r.mu.Unlock()
-	r.telling.Wait()
-	r.report(true)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if telling != nil {
+			<-telling
+		}
+		r.report(true)
+	}()
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+	case <-time.After(closeGrace):
+	}
 }
 
 // report tells OnDrop, and the logger where a line is due.
@@ -147,9 +184,8 @@ func (r *reporter) report(last bool) {
 	r.mu.Lock()
 	wait := linePause - time.Since(r.lastLine)
 	if !r.urgent || wait > 0 && !last {
-		if r.urgent && !r.stopped && !r.armed {
-			r.armed = true
-			r.timer.Reset(wait)
+		if r.urgent {
+			r.rearm(wait)
 		}
 		r.mu.Unlock()
 		return
