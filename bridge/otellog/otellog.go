@@ -11,6 +11,7 @@ package otellog
 import (
 	"context"
 	"log/slog"
+	"math"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -116,7 +117,7 @@ func value(v attribute.Value) slog.Value {
 		return slog.StringValue(v.AsString())
 	case attribute.MAP:
 		return group(v.AsMap())
-	case attribute.SLICE:
+	case attribute.SLICE, attribute.FLOAT64SLICE:
 		return slog.AnyValue(plain(v))
 	default:
 		return slog.AnyValue(v.AsInterface())
@@ -131,9 +132,21 @@ func group(list []attribute.KeyValue) slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// plain returns a value inside a list as encoding/json takes it.
+// plain returns a list, or a value inside one, as encoding/json takes it. What it has
+// no number for is null, as it is outside of lists: an error would cost the list.
 func plain(v attribute.Value) any {
 	switch v.Type() {
+	case attribute.FLOAT64:
+		if n := v.AsFloat64(); math.IsNaN(n) || math.IsInf(n, 0) {
+			return nil
+		}
+		return v.AsFloat64()
+	case attribute.FLOAT64SLICE:
+		list := []any{}
+		for _, n := range v.AsFloat64Slice() {
+			list = append(list, plain(attribute.Float64Value(n)))
+		}
+		return list
 	case attribute.SLICE:
 		list := []any{}
 		for _, item := range v.AsSlice() {

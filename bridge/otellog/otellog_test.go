@@ -3,6 +3,8 @@ package otellog_test
 import (
 	"context"
 	"log/slog"
+	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +82,22 @@ func TestLinesAreEventsWhereTheyAreWanted(t *testing.T) {
 	emit(t, otellog.NewProcessor(rec.Client, otellog.Options{Unnamed: "log-line", Type: daybook.Behavioral}), line)
 	if e := rec.Require("log-line", slog.String("body", "a line")); e.Type != daybook.Behavioral {
 		t.Errorf("type %s", e.Type)
+	}
+}
+
+// TestANumberThatJSONLacksCostsNoOther: alone, in a list and inside a list's map it
+// is null, and what stands beside it stays.
+func TestANumberThatJSONLacksCostsNoOther(t *testing.T) {
+	rec := daybooktest.New(t)
+	r, nan := named(), math.NaN()
+	r.AddAttributes(attribute.Float64("alone", nan), attribute.Float64Slice("list", []float64{1, nan, math.Inf(1)}),
+		attribute.Slice("mixed", attribute.StringValue("a"), attribute.Float64Value(nan), attribute.MapValue(attribute.Float64("in", math.Inf(-1)), attribute.Int("n", 2))))
+	emit(t, otellog.NewProcessor(rec.Client, otellog.Options{}), r)
+	got := string(rec.Require("login-success").Metadata)
+	for _, want := range []string{`"alone":null`, `"list":[1,null,null]`, `"mixed":["a",null,{"in":null,"n":2}]`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s lacks %s", got, want)
+		}
 	}
 }
 
