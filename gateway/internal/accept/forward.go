@@ -118,21 +118,50 @@ func unsettled(records int, receipts []store.Receipt, err error) (lost int, why 
 // The caller going away does not end the attempt: its result is recorded either
 // way.
 func (d *Destination) try(ctx context.Context, events []fresh) []settlement {
-	var wanted []daybook.Event
 	var settled []settlement
 	for _, e := range events {
 		if slices.Contains(e.record.Awaited, d.Name) {
-			wanted = append(wanted, d.shaped(e.record))
 			settled = append(settled, settlement{fresh: e, destination: d.Name})
 		}
 	}
-	if len(wanted) == 0 {
+	if len(settled) == 0 {
 		return nil
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.patience(ctx))
 	defer cancel()
-	apply(d.write(bounded, wanted), settled)
+	for rest := settled; len(rest) > 0; {
+		n := distinct(rest)
+		apply(d.write(bounded, d.shapedAll(rest[:n])), rest[:n])
+		rest = rest[n:]
+	}
 	return settled
+}
+
+// distinct is how many events at the front have ids that differ. The same id may be
+// there twice, of two publishers, and a sink names by their ids those it has not
+// taken: what one Write is given has no id twice.
+func distinct(settled []settlement) int {
+	if len(settled) == 1 {
+		return 1 // as of every LogEvent
+	}
+	seen := make(map[string]bool, len(settled))
+	for n := range settled {
+		id := settled[n].fresh.record.Event.ID
+		if seen[id] {
+			return n
+		}
+		seen[id] = true
+	}
+	return len(settled)
+}
+
+// shapedAll is what the destination gets of the events.
+func (d *Destination) shapedAll(settled []settlement) []daybook.Event {
+	events := make([]daybook.Event, len(settled))
+	for n := range settled {
+		events[n] = d.shaped(settled[n].fresh.record)
+	}
+	return events
 }
 
 // shaped is what the destination gets of a record.

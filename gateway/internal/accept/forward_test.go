@@ -83,6 +83,28 @@ func TestWhatADestinationSaysIsToldAndSettled(t *testing.T) {
 	}
 }
 
+// TestTwoEventsOfOneIDAreToldApart: an id is unique within its publisher, and one
+// request may carry the events of several.
+func TestTwoEventsOfOneIDAreToldApart(t *testing.T) {
+	m := &memory{}
+	d := accept.Destination{Name: "d", Sink: sink(func(_ context.Context, events []daybook.Event) error {
+		for _, e := range events {
+			if e.Origin.Scope == "checkout/orders" {
+				return &daybook.PartialError{Failed: []daybook.Outcome{{ID: e.ID, Status: daybook.Refused, Err: errors.New("no")}}}
+			}
+		}
+		return nil
+	})}
+	batch := waiting("e1", "e1", "e2")
+	batch.Events[0].Publisher, batch.Events[1].Publisher = "orders", "returns"
+	for i, o := range newAccepter(m, d).Accept(t.Context(), batch) {
+		checkForwarded(t, i, o, i == 0)
+	}
+	if settled := m.settled(); len(settled) != 3 || settled[0].Status != daybook.Failed || settled[1].Status != daybook.Stored || settled[2].Status != daybook.Stored {
+		t.Errorf("settled %+v", settled)
+	}
+}
+
 func checkForwarded(t *testing.T, index int, o daybook.Outcome, failed bool) {
 	t.Helper()
 	if o.Status != daybook.Stored || o.Durability != daybook.Fsynced {
