@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -181,14 +182,15 @@ func TestACompressedMessageIsPaidForUntilAllOfItIsStored(t *testing.T) {
 	for name, options := range map[string][]connect.ClientOption{"as it is": {connect.WithGRPC()}, "compressed": {connect.WithGRPC(), connect.WithSendGzip()}} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway()
-			held := int64(math.MaxInt64)
-			g.store.Queued = func() { held = min(held, g.Budget.Used()) }
+			var held atomic.Int64
+			held.Store(math.MaxInt64)
+			g.store.Queued = func() { held.Store(min(held.Load(), g.Budget.Used())) }
 			answers, err := exchange(g.listen(t).open(t, options...), hello(unlicensed("i")), payload(events...))
 			if err != nil || len(answers) != 1 || len(answers[0]) != len(events) {
 				t.Fatalf("%d answers, %v", len(answers), err)
 			}
-			if held < 20_000_000 {
-				t.Errorf("while events of 20 MB were stored, only %d bytes were charged", held)
+			if held.Load() < 20_000_000 {
+				t.Errorf("while events of 20 MB were stored, only %d bytes were charged", held.Load())
 			}
 		})
 	}
