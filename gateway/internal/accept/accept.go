@@ -75,8 +75,8 @@ type Accepter struct {
 // order. An outcome of Stored means that the event is safe to the outcome's
 // durability; an error beside it, that a destination the caller waited for did
 // not take it. Refused with a durability means that the event is kept all the
-// same, with the reason, as a dead letter. The events that fail do so together:
-// one append carries them all.
+// same, with the reason, as a dead letter, or that another one was before under its
+// id. The events that fail do so together: one append carries them all.
 func (a *Accepter) Accept(ctx context.Context, b Batch) []daybook.Outcome {
 	outcomes := make([]daybook.Outcome, len(b.Events))
 	if err := b.Caller.Take(len(b.Events), b.Bytes); err != nil {

@@ -39,6 +39,9 @@ func (a *Accepter) settleAside(b Batch, o *daybook.Outcome, index int, r *store.
 		o.Durability = a.Store.Durability()
 		a.toldAside(b, true)
 	case daybook.Refused: // another one is kept under its id, or the store can never take it
+		if daybook.CodeOf(receipt.Err) == daybook.Conflict {
+			o.Durability = a.Store.Durability() // of the other one, which stays
+		}
 		a.toldAside(b, false)
 	default:
 		*o = failed(o.ID, index, receipt.Err)

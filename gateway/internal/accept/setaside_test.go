@@ -62,7 +62,8 @@ func TestWhatTheStoreSaysOfAnEventSetAside(t *testing.T) {
 		reason     string
 	}{
 		"a copy is kept already":         {store.Receipt{Status: daybook.Duplicate, Position: 7}, daybook.Refused, daybook.Fsynced, "invalid_feature"},
-		"another one of its id is kept":  {store.Receipt{Status: daybook.Refused, Err: &daybook.Error{Code: daybook.Conflict, Reason: "id_conflict"}}, daybook.Refused, daybook.NotDurable, "invalid_feature"},
+		"another one of its id is kept":  {store.Receipt{Status: daybook.Refused, Err: &daybook.Error{Code: daybook.Conflict, Reason: "id_conflict"}}, daybook.Refused, daybook.Fsynced, "invalid_feature"},
+		"the store can never take it":    {store.Receipt{Status: daybook.Refused, Err: &daybook.Error{Code: daybook.Invalid, Reason: "refused_by_store"}}, daybook.Refused, daybook.NotDurable, "invalid_feature"},
 		"it could not be written":        {store.Receipt{Status: daybook.Failed, Err: lost}, daybook.Failed, daybook.NotDurable, "store_failed"},
 		"it is kept, and was not before": {store.Receipt{Status: daybook.Stored, Position: 2}, daybook.Refused, daybook.Fsynced, "invalid_feature"},
 	} {

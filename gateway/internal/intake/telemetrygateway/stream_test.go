@@ -219,6 +219,17 @@ func TestTheSameIDWithAnotherBodyIsReportedAsSucceededAndTheFirstStays(t *testin
 	}
 }
 
+// TestTheSameIDWithAnotherBodyThatIsNoneEitherIsReportedAsSucceeded: an instance
+// would send it forever, as it would the first.
+func TestTheSameIDWithAnotherBodyThatIsNoneEitherIsReportedAsSucceeded(t *testing.T) {
+	g := newGateway()
+	s := g.listen(t)
+	bad := func(action string) *event { return with("1", func(e *event) { e.Action = action }) }
+	answers, err := s.session(t, hello(unlicensed("i")), payload(bad("not a word")), payload(bad("nor is this")))
+	requireAnswers(t, answers, err, []string{"1"}, []string{"1"})
+	requireStored(t, g, nil, []string{"1: invalid_word"})
+}
+
 func TestABatchThatIsSentAgainCausesNoSecondCopyAndGetsAllIDsBack(t *testing.T) {
 	g := newGateway()
 	s := g.listen(t)
