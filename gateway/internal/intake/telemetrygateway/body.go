@@ -24,7 +24,7 @@ const buffers = 2
 type body struct {
 	io.ReadCloser
 
-	peer    *peer
+	peer    *peer // nil = the call is no stream
 	lease   intake.Lease
 	limit   int64 // bytes of one message, its frame included
 	message int64 // bytes of this one, so far

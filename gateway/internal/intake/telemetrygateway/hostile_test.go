@@ -76,6 +76,7 @@ const (
 	ok              = "0"
 	invalidArgument = "3"
 	exhausted       = "8"
+	unavailable     = "14"
 )
 
 // TestR23 sends messages that are none, or barely.
@@ -228,6 +229,54 @@ func TestR26(t *testing.T) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}
 	}
+}
+
+// TestR25: who has not said who it is holds a stream for a bounded time, however it
+// moves. Who has may be silent for long.
+func TestR25AStreamSaysSoonWhoSends(t *testing.T) {
+	greeting := framed(0, wire(t, hello(unlicensed("i"))))
+	for name, begin := range map[string]string{"nothing": "", "empty messages": framed(0, ""), "half a greeting": greeting[:8]} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway()
+			g.Introduction = 100 * time.Millisecond
+			s := g.listen(t)
+			reader, writer := io.Pipe()
+			ended := make(chan struct{})
+			go func() { // a byte now and then: something moves
+				defer writer.Close()
+				_, _ = io.WriteString(writer, begin)
+				rest := greeting[8:]
+				if begin != greeting[:8] {
+					rest = strings.Repeat(framed(0, ""), 1000)
+				}
+				for _, b := range []byte(rest) {
+					select {
+					case <-ended:
+						return
+					case <-time.After(30 * time.Millisecond):
+						_, _ = writer.Write([]byte{b})
+					}
+				}
+			}()
+			_, status := s.raw(t, reader)
+			close(ended)
+			if status != unavailable {
+				t.Errorf("status %s", status)
+			}
+			if r := <-g.refused; r.Err.Reason != "stream_idle" {
+				t.Errorf("refused for %s", r.Err.Reason)
+			}
+		})
+	}
+	g := newGateway()
+	g.Introduction = 100 * time.Millisecond
+	st := g.listen(t).open(t)
+	if err := st.Send(hello(unlicensed("i"))); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(3 * g.Introduction)
+	answers, err := exchange(st, payload(valid("1")))
+	requireAnswers(t, answers, err, []string{"1"})
 }
 
 // TestPingsWithoutStreamsAreAnswered: deployed clients keep connections alive with

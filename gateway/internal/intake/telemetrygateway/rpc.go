@@ -50,9 +50,11 @@ func visitOf(ctx context.Context) *visit {
 // refuses by itself never reaches us, and is reported here.
 func (s *Service) serve(w http.ResponseWriter, r *http.Request, call http.Handler) {
 	v := &visit{header: r.Header}
-	v.body = body{ReadCloser: r.Body, peer: newPeer(w, s.idle()), lease: s.Budget.Lease(), limit: strangerBytes + frameBytes}
+	v.body = body{ReadCloser: r.Body, lease: s.Budget.Lease(), limit: strangerBytes + frameBytes}
 	if r.URL.Path == recordEvent { // it says who it is in the same message
 		v.body.limit = int64(s.maxMessage()) + frameBytes
+	} else {
+		v.body.peer = newPeer(w, s.introduction(), s.idle())
 	}
 	defer v.body.lease.Release()
 	r = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))

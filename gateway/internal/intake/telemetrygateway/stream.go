@@ -85,12 +85,20 @@ func (st *stream) broken(err error) *daybook.Error {
 	case st.service.stopping().Err() != nil:
 		return errStopping()
 	case errors.Is(body.broken, os.ErrDeadlineExceeded):
-		return &daybook.Error{
-			Code: daybook.Unavailable, Reason: reasonStreamIdle,
-			Message: "nothing moved on the stream for " + st.service.idle().String() + "; open another one",
-		}
+		return st.late()
 	}
 	return callError(err, body)
+}
+
+// late is why the time of the stream is over.
+func (st *stream) late() *daybook.Error {
+	e := &daybook.Error{Code: daybook.Unavailable, Reason: reasonStreamIdle}
+	if st.sender == nil {
+		e.Message = "the stream has not said within " + st.service.introduction().String() + " who sends; open another one, and send metadata first"
+		return e
+	}
+	e.Message = "nothing moved on the stream for " + st.service.idle().String() + "; open another one"
+	return e
 }
 
 // report tells what the stream has carried.
@@ -148,6 +156,7 @@ func (st *stream) begin(who *sender) {
 	st.sender = who
 	st.batch = newBatch(st.service, who, intake.RequestIDOf(st.visit.header))
 	st.visit.body.limit = int64(st.service.maxMessage()) + frameBytes
+	st.visit.body.peer.introduced()
 }
 
 // confirm sees that the sender may still send: a stream may last for days. It also

@@ -49,6 +49,10 @@ const DefaultMaxMessage = 90 << 20
 // DefaultIdle is how long a stream may be silent in both directions.
 const DefaultIdle = 10 * time.Minute
 
+// DefaultIntroduction is how long a stream may take until it has said who sends:
+// whoever never does must not keep a connection that others need.
+const DefaultIntroduction = 30 * time.Second
+
 // The words of refusals; docs/reasons.md explains them.
 const (
 	reasonMissingID         = "missing_id"
@@ -90,6 +94,10 @@ type Service struct {
 
 	// Idle is how long a stream may be silent. Zero means DefaultIdle.
 	Idle time.Duration
+
+	// Introduction is how long a stream may take until it has said who sends. Zero
+	// means DefaultIntroduction.
+	Introduction time.Duration
 
 	// Stopping ends when the gateway begins to stop: streams then end as soon as
 	// what they have received is answered. Nil means never.
@@ -150,6 +158,13 @@ func (s *Service) idle() time.Duration {
 		return s.Idle
 	}
 	return DefaultIdle
+}
+
+func (s *Service) introduction() time.Duration {
+	if s.Introduction > 0 {
+		return s.Introduction
+	}
+	return DefaultIntroduction
 }
 
 // stopping is done when the gateway begins to stop.
