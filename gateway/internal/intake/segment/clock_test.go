@@ -31,6 +31,31 @@ func TestASendersClockDoesNotMatter(t *testing.T) {
 	})
 }
 
+// TestAnAbsurdClockIsCorrectedToo: one that was never set begins in some first year,
+// further away than a time.Duration goes. What no correction makes a time of stays.
+func TestAnAbsurdClockIsCorrectedToo(t *testing.T) {
+	const before, after = "2026-01-02T11:59:59Z", "2026-01-02T12:00:01Z" // noon is when it is received
+	for name, c := range map[string]struct{ timestamp, sentAt, want string }{
+		"the year 2":                         {"0002-03-04T05:06:07Z", "0002-03-04T05:06:08Z", before},
+		"the year 9999":                      {"9999-12-31T23:59:58Z", "9999-12-31T23:59:59Z", before},
+		"sent before it happened":            {"0002-03-04T05:06:08Z", "0002-03-04T05:06:07Z", after},
+		"set in between":                     {"1970-01-01T00:00:00Z", "2026-01-02T12:00:00Z", "1970-01-01T00:00:00Z"},
+		"set in between, to the year 9999":   {"2026-01-02T11:00:00Z", "9999-12-31T23:59:59Z", "2026-01-02T11:00:00Z"},
+		"set in between, from the year 9999": {"9999-12-31T23:59:59Z", "2026-01-02T11:00:00Z", "9999-12-31T23:59:59Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &intaketest.Recorder{}
+			w := post(newHandler(s), "/v1/batch", `{"batch":[`+message(`,"timestamp":"`+c.timestamp+`"`)+`],"sentAt":"`+c.sentAt+`"}`)
+			if len(s.Records()) != 1 {
+				t.Fatalf("not stored: %s", w.Body)
+			}
+			if got := s.Records()[0].Event.Time.Format(time.RFC3339); got != c.want {
+				t.Errorf("time %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestAMessageThatIsSentAgainLaterIsADuplicate(t *testing.T) {
 	s := &intaketest.Recorder{}
 	h := newHandler(s)

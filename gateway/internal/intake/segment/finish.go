@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -41,8 +42,21 @@ func (d *decoder) correct(s *admit.Submission, m *message) {
 		sentAt = d.common.sentAt
 	}
 	if !sentAt.IsZero() {
-		s.Event.Time, s.TimeGiven = m.time.Add(d.received.Sub(sentAt)).UTC(), false
+		s.Event.Time, s.TimeGiven = corrected(m.time, sentAt, d.received), false
 	}
+}
+
+// corrected moves a time by what the sender's clock was off when it was sentAt there
+// and received here. It counts in seconds: a clock that was never set may be off by
+// more than a time.Duration holds. What would come out as no time was noted before
+// that clock was set, or after, and stays as it is.
+func corrected(at, sentAt, received time.Time) time.Time {
+	seconds := at.Unix() + received.Unix() - sentAt.Unix()
+	moved := time.Unix(seconds, int64(at.Nanosecond()+received.Nanosecond()-sentAt.Nanosecond())).UTC()
+	if year := moved.Year(); year < 1 || year > 9999 {
+		return at
+	}
+	return moved
 }
 
 // merge writes the metadata once more, where the batch has a context or
