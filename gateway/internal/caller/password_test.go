@@ -129,12 +129,14 @@ func TestAPasswordCostsItsHashOnce(t *testing.T) {
 	begin := time.Now()
 	in()
 	once := time.Since(begin)
-	begin = time.Now()
-	for range 20 {
+	quickest := once
+	for range 20 { // the machine may be busy with something else in one of them
+		begin = time.Now()
 		in()
+		quickest = min(quickest, time.Since(begin))
 	}
-	if again := time.Since(begin); again > once {
-		t.Errorf("the first proof took %v, twenty more took %v: the hash was computed again", once, again)
+	if quickest > once/10 {
+		t.Errorf("the first proof took %v, the quickest of twenty more %v: the hash was computed again", once, quickest)
 	}
 }
 

@@ -191,9 +191,7 @@ func TestASilentStreamEnds(t *testing.T) {
 	g := newGateway()
 	g.Idle = 50 * time.Millisecond
 	st := g.listen(t).open(t)
-	if err := st.Send(hello(unlicensed("i"))); err != nil {
-		t.Fatal(err)
-	}
+	_ = st.Send(hello(unlicensed("i"))) // fails where the stream has ended before; Receive says why
 	_, err := st.Receive()
 	requireError(t, err, connect.CodeUnavailable, "nothing moved on the stream for 50ms; open another one")
 	_ = st.CloseRequest()
