@@ -90,10 +90,10 @@ func (g *Gateway) Events(t testing.TB) []daybook.Event {
 
 // Await waits until at least n events are stored and returns them, oldest first.
 // It is for events that the gateway is sent by somebody the test does not wait
-// for; the test fails when they take longer than half a minute.
+// for; the test fails when they take longer than a minute.
 func (g *Gateway) Await(t testing.TB, n int) []daybook.Event {
 	t.Helper()
-	const patience, pause = 30 * time.Second, 20 * time.Millisecond
+	const patience, pause = time.Minute, 20 * time.Millisecond
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	again := time.NewTicker(pause)

@@ -140,7 +140,7 @@ func TestACallerCannotKeepASchemaBusy(t *testing.T) {
 			if err := compiled(t, c.schema).Check([]byte(c.metadata)); err == nil {
 				t.Error("it fits")
 			}
-			if took := time.Since(begin); took > 20*time.Second { // without the bounds: years
+			if took := time.Since(begin); took > 5*time.Minute { // without the bounds: years
 				t.Errorf("it took %v", took)
 			}
 		})

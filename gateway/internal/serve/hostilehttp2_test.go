@@ -80,14 +80,14 @@ func (v *victim) attack(t *testing.T, settings ...http2.Setting) *hostile {
 	return h
 }
 
-// healthy wants an ordinary client to be answered, soon.
+// healthy wants an ordinary client to be answered.
 func (v *victim) healthy(t *testing.T) {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: protocols}
 	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: transport, Timeout: time.Minute}
 	response, err := client.Get("http://" + v.address + "/")
 	if err != nil {
 		t.Errorf("a healthy caller: %v", err)

@@ -414,7 +414,7 @@ func (b *syncBuffer) String() string {
 // waitFor waits for a condition that others bring about.
 func waitFor(t *testing.T, what string, met func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !met() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)

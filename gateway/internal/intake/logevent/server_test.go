@@ -51,7 +51,7 @@ func (g *gateway) listen(t testing.TB) *server {
 	t.Cleanup(func() {
 		s.h1.CloseIdleConnections()
 		s.h2.CloseIdleConnections()
-		patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		patience, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := behind.Shutdown(patience); err != nil {
 			t.Error(err)

@@ -84,7 +84,7 @@ func TestR23(t *testing.T) {
 			if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) || w.Body.Len() > 2_000 {
 				t.Errorf("status %d, %.300q; want %d %s", w.Code, w.Body, c.status, c.says)
 			}
-			if took := time.Since(begin); took > 10*time.Second {
+			if took := time.Since(begin); took > 2*time.Minute {
 				t.Errorf("it took %v", took)
 			}
 			if used := s.Budget.Used(); used != 0 {

@@ -178,7 +178,7 @@ func (g *gateway) listenFor(t testing.TB, within time.Duration) *server {
 	t.Cleanup(func() {
 		s.h1.CloseIdleConnections()
 		s.h2.CloseIdleConnections()
-		patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		patience, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := behind.Shutdown(patience); err != nil {
 			t.Error(err)

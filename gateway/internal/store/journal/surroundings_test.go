@@ -241,7 +241,7 @@ func TestR6ASmallFileSystemFillsUpAndHasRoomAgain(t *testing.T) {
 				stored++
 				break
 			}
-			if try > 100 {
+			if try > 600 {
 				t.Fatal("with room again, nothing is stored")
 			}
 			time.Sleep(100 * time.Millisecond)
