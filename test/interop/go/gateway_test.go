@@ -119,7 +119,7 @@ func until(t *testing.T, otherwise string, holds func() bool) {
 	t.Helper()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
-	patience := time.After(30 * time.Second)
+	patience := time.After(time.Minute)
 	for !holds() {
 		select {
 		case <-again.C:
