@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -249,9 +250,16 @@ func (d *decoder) jsonBytes(level int) {
 	if !ok {
 		return
 	}
-	plain := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(string(text), "="))
-	decoded, err := base64.RawStdEncoding.DecodeString(plain)
-	if err != nil || !d.charge(len(text)) {
+	encoding := base64.RawStdEncoding
+	if bytes.ContainsAny(text, "-_") {
+		encoding = base64.RawURLEncoding
+	}
+	text = bytes.TrimRight(text, "=")
+	if !d.charge(encoding.DecodedLen(len(text))) {
+		return
+	}
+	decoded, err := encoding.AppendDecode(nil, text)
+	if err != nil {
 		d.refuse("bytesValue", reasonInvalidValue, "bytesValue is not base64")
 		return
 	}

@@ -205,6 +205,25 @@ func TestWhatTakesMoreMemoryThanItIsLongIsCharged(t *testing.T) {
 	}
 }
 
+// TestBytesInJSONAreDecodedOnce: a record's bytes may be as long as a body, and what
+// they take beside it is paid for before it is taken.
+func TestBytesInJSONAreDecodedOnce(t *testing.T) {
+	for _, digits := range []string{"-_-_", "+/+/"} {
+		body := `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"bytesValue":"` + strings.Repeat(digits, 2<<20) + `"}}]}]}]}`
+		s := newService(intaketest.Nowhere{})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		w := post(s, asJSON, body)
+		runtime.ReadMemStats(&after)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "event_too_large") {
+			t.Errorf("status %d: %.200s", w.Code, w.Body)
+		}
+		if most, grown := uint64(7*len(body)), after.TotalAlloc-before.TotalAlloc; grown > most {
+			t.Errorf("%d bytes made us allocate %d, more than %d", len(body), grown, most)
+		}
+	}
+}
+
 func manyAttributes(n int) string {
 	var b strings.Builder
 	for i := range n {
