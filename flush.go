@@ -62,6 +62,12 @@ func (l *lane) refuse() {
 	l.notify()
 }
 
+func (l *lane) isRefusing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refusing
+}
+
 // finish delivers what it can until ctx ends, moves the rest to the spool, or
 // counts it as dropped where there is none, and releases the sink.
 func (l *lane) finish(ctx context.Context, why reason) UndeliveredError {

@@ -70,8 +70,8 @@ func (a *answer) settleEach(r reply, outcomes []Outcome, sent []int) error {
 		o := &outcomes[sent[n]]
 		id := o.ID
 		*o = result.outcome(sent[n], r.Durability, a.retryAfter())
-		if o.ID == "" {
-			o.ID = id
+		if id != "" {
+			o.ID = id // the one by which whoever wrote the event finds it again
 		}
 	}
 	return nil

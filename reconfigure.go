@@ -95,7 +95,8 @@ func (l *lane) configureNew(cfg *Config, s *Settings) {
 // on as before, unless it is an [*UndeliveredError]: then the new configuration
 // is in use, and the error says what the sinks that it does not name any more
 // have not got. A configuration like the one in use, and a disabled client,
-// change nothing. The directory of the spool cannot be changed.
+// change nothing. The directory of the spool cannot be changed, nor given to a
+// client that was opened without one.
 func (c *Client) Reconfigure(ctx context.Context, cfg Config) error {
 	if c == nil || c.core == nil || c.core.off != "" {
 		return nil
@@ -123,7 +124,7 @@ func (c *Client) Reconfigure(ctx context.Context, cfg Config) error {
 	if old.off == "" && old.cfg.same(&cfg) {
 		return nil
 	}
-	if old.cfg.Spool.Dir != "" && old.cfg.Spool.Dir != cfg.Spool.Dir {
+	if old.cfg.Spool.Dir != cfg.Spool.Dir {
 		return configError("spool", "spool_moved", "the directory of the spool cannot be changed while the client is open")
 	}
 	return co.replace(ctx, old, &cfg)

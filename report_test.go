@@ -1,72 +1,37 @@
 package daybook_test
 
 import (
-	"context"
-	"sync/atomic"
+	"fmt"
+	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"daybook.dev"
 )
 
-// dropping is a configuration whose every event is refused, and told to onDrop.
-func dropping(onDrop func(daybook.Drop)) daybook.Config {
-	m := &memory{answer: func(context.Context, []daybook.Event) error { return &daybook.Error{Code: daybook.Invalid} }}
-	return daybook.Config{Sinks: to(m), Batch: daybook.BatchOptions{Events: 1}, OnDrop: onDrop, CloseWithin: time.Second}
-}
-
-func TestWhoIsSlowToHearOfDropsIsToldOnceAtATime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var now, most, told atomic.Int64
-		gate := make(chan struct{})
-		c := open(t, dropping(func(d daybook.Drop) {
-			most.Store(max(most.Load(), now.Add(1)))
-			<-gate
-			told.Add(int64(d.Events))
-			now.Add(-1)
-		}))
-		for range 100 {
-			record(t, c, "a")
-			time.Sleep(time.Second)
+// TestAGatewayIsToldOnceWhatWasDropped: again with each attempt until it has taken
+// a request, and also one of which it refuses an event.
+func TestAGatewayIsToldOnceWhatWasDropped(t *testing.T) {
+	half := func(w http.ResponseWriter, events []map[string]any) {
+		fmt.Fprintf(w, `{"durability":"fsync","results":[{"index":0,"event_id":%q,"status":"stored"},{"index":1,"event_id":%q,"status":"refused","code":"invalid"}]}`,
+			events[0]["event_id"], events[1]["event_id"])
+	}
+	g := newFakeGateway(t, answers(http.StatusServiceUnavailable, ""), half, stored)
+	quiet := daybook.StaticSettings(daybook.Settings{Sampling: map[string]daybook.SampleRule{"noise": {Rate: 0}}})
+	c := open(t, daybook.Config{Gateway: g.URL, Settings: quiet, Batch: daybook.BatchOptions{Events: 2, Age: time.Hour}, Retry: daybook.RetryOptions{Min: time.Millisecond}})
+	reports := func() (all []string) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, r := range g.requests {
+			all = append(all, r.header.Get("Daybook-Client-Report"))
 		}
-		close(gate)
-		time.Sleep(time.Minute)
-		_ = c.Close(t.Context())
-		if most.Load() != 1 || told.Load() != 100 {
-			t.Errorf("%d were told, to %d at once", told.Load(), most.Load())
-		}
-	})
-}
-
-func TestCloseDoesNotWaitForWhoHearsOfDrops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		lock := make(chan struct{}, 1) // the application's own: held around Close, and wanted by OnDrop
-		told := 0
-		c := open(t, dropping(func(d daybook.Drop) {
-			lock <- struct{}{}
-			told += d.Events
-			<-lock
-		}))
-		record(t, c, "a")
-		_ = c.Flush(t.Context())
-		lock <- struct{}{}
-		start := time.Now()
-		done := make(chan struct{})
-		go func() {
-			_ = c.Close(context.Background())
-			close(done)
-		}()
-		select {
-		case <-done:
-		case <-time.After(time.Minute):
-		}
-		took := time.Since(start)
-		<-lock
-		<-done
-		synctest.Wait()
-		if took > 2*time.Second || told != 1 {
-			t.Errorf("Close took %v of a second, %d were told", took, told)
-		}
-	})
+		return all
+	}
+	record(t, c, "noise", "a", "b")
+	eventually(t, "the second attempt is made", func() bool { return len(reports()) == 2 && c.Stats().Queued == 0 })
+	record(t, c, "c", "d")
+	eventually(t, "the next batch is delivered", func() bool { return c.Stats().Delivered == 3 })
+	if got := fmt.Sprint(reports()); got != "[sampled=1 sampled=1 refused=1]" {
+		t.Errorf("reported %s", got)
+	}
 }

@@ -87,6 +87,9 @@ func (s *laneSink) Write(_ context.Context, events []Event) error {
 	}
 	if len(records) > 0 {
 		if err := s.lane.save(records); err != nil {
+			if s.lane.isRefusing() {
+				return ErrClosed
+			}
 			return err
 		}
 	}
