@@ -13,12 +13,12 @@ func (l *lane) flush(ctx context.Context) UndeliveredError {
 	if l.open != nil {
 		l.seal()
 	}
-	target := l.entered
+	target, sends := l.entered, l.sends
 	l.notBefore, l.nextReplay = time.Time{}, time.Time{}
 	l.flushing++
 	defer func() { l.flushing-- }()
 	l.startWorker()
-	for ctx.Err() == nil && !l.finished && !l.flushed(target) && !l.hopeless(ctx) {
+	for ctx.Err() == nil && !l.finished && !l.flushed(target, sends) && !l.hopeless(ctx) {
 		changed := l.change()
 		l.mu.Unlock()
 		select {
@@ -27,17 +27,22 @@ func (l *lane) flush(ctx context.Context) UndeliveredError {
 		}
 		l.mu.Lock()
 	}
-	return UndeliveredError{Queued: l.queued, Spooled: max(0, l.spooled), Err: l.lastError}
+	return UndeliveredError{Queued: l.queued + l.sending, Spooled: max(0, l.spooled), Err: l.lastError}
 }
 
-// flushed reports whether the first so many events have left the queue, and the
-// spool has nothing that is due.
-func (l *lane) flushed(target uint64) bool {
+// flushed reports whether the first so many events have left the queue, the first
+// so many Sends have ended, and the spool has nothing that is due.
+func (l *lane) flushed(target, sends uint64) bool {
 	if l.direct {
 		return true
 	}
 	if l.entered-uint64(l.queued) < target {
 		return false
+	}
+	for number := range l.unsent {
+		if number <= sends {
+			return false
+		}
 	}
 	if l.core.state.Load().off != "" {
 		return true // what is on disk stays there

@@ -39,18 +39,20 @@ type lane struct {
 
 	open       *block
 	opened     time.Time
-	sealed     []*block // the oldest first
-	flying     *block   // taken by the worker
-	bytes      int      // of open, sealed and flying
-	entered    uint64   // events that were ever queued; first in, first out
-	refusing   bool     // put takes nothing any more
-	abandoned  bool     // finish has given up on the worker
-	finished   bool     // nothing will happen any more
-	working    bool     // the worker runs
-	spilling   bool     // the spiller runs
-	storing    bool     // the worker writes to the spool, or moves its cursor
-	flushing   int      // Flushes that wait
-	attempts   int      // that have failed in a row
+	sealed     []*block            // the oldest first
+	flying     *block              // taken by the worker
+	bytes      int                 // of open, sealed and flying
+	entered    uint64              // events that were ever queued; first in, first out
+	refusing   bool                // put takes nothing any more
+	abandoned  bool                // finish has given up on the worker
+	finished   bool                // nothing will happen any more
+	working    bool                // the worker runs
+	spilling   bool                // the spiller runs
+	storing    bool                // the worker writes to the spool, or moves its cursor
+	flushing   int                 // Flushes that wait
+	sends      uint64              // Sends that have begun
+	unsent     map[uint64]struct{} // the numbers of those that have not ended
+	attempts   int                 // that have failed in a row
 	notBefore  time.Time
 	nextReplay time.Time
 	diskAfter  time.Time // nothing is spilt before: the disk has failed

@@ -58,8 +58,10 @@ func TestAnEventLargerThanTheQueueCostsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, gate := &memory{}, make(chan struct{})
 		m.answers(func(context.Context, []daybook.Event) error { <-gate; return nil })
-		c := open(t, daybook.Config{Sinks: to(m), Batch: daybook.BatchOptions{Events: 1},
-			Queue: daybook.QueueOptions{Bytes: 4 << 10, WhenFull: daybook.DropOldest}})
+		c := open(t, daybook.Config{
+			Sinks: to(m), Batch: daybook.BatchOptions{Events: 1},
+			Queue: daybook.QueueOptions{Bytes: 4 << 10, WhenFull: daybook.DropOldest},
+		})
 		record(t, c, "1")
 		synctest.Wait()
 		record(t, c, "2", "3")
@@ -105,8 +107,10 @@ func TestNobodyWaitsForRoomThatThereWillNotBe(t *testing.T) {
 func TestWhoWaitsForRoomSleepsWhileTheSinkIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{answer: down}
-		c := open(t, daybook.Config{Sinks: to(m), Queue: daybook.QueueOptions{Events: 2, WhenFull: daybook.Wait},
-			Retry: daybook.RetryOptions{Min: time.Hour, Max: time.Hour}})
+		c := open(t, daybook.Config{
+			Sinks: to(m), Queue: daybook.QueueOptions{Events: 2, WhenFull: daybook.Wait},
+			Retry: daybook.RetryOptions{Min: time.Hour, Max: time.Hour},
+		})
 		record(t, c, "1", "2")
 		synctest.Wait()
 		done := make(chan error, 1)
@@ -126,8 +130,10 @@ func TestWhoWaitsForRoomSleepsWhileTheSinkIsLeftAlone(t *testing.T) {
 func TestTheEventThatStoppedWaitingIsCountedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		full, quick := &memory{answer: down}, &memory{}
-		c := open(t, daybook.Config{Sinks: map[string]daybook.Sink{"full": full, "quick": quick},
-			Queue: daybook.QueueOptions{Events: 2, WhenFull: daybook.Wait}})
+		c := open(t, daybook.Config{
+			Sinks: map[string]daybook.Sink{"full": full, "quick": quick},
+			Queue: daybook.QueueOptions{Events: 2, WhenFull: daybook.Wait},
+		})
 		record(t, c, "1", "2")
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)

@@ -110,14 +110,14 @@ type Drop struct {
 // counters are what a lane counts.
 type counters struct {
 	recorded, recovered, delivered uint64
-	queued, spooled                int
+	queued, sending, spooled       int // sending: by Send, past the queue
 	dropped                        tally
 }
 
 func (c *counters) counts() Counts {
 	return Counts{
 		Recorded: c.recorded, Recovered: c.recovered, Delivered: c.delivered,
-		Queued: uint64(max(0, c.queued)), Spooled: uint64(max(0, c.spooled)), Dropped: c.dropped.words(),
+		Queued: uint64(max(0, c.queued+c.sending)), Spooled: uint64(max(0, c.spooled)), Dropped: c.dropped.words(),
 	}
 }
 
@@ -126,6 +126,7 @@ func (c *counters) add(o *counters) {
 	c.recovered += o.recovered
 	c.delivered += o.delivered
 	c.queued += o.queued
+	c.sending += o.sending
 	c.spooled += o.spooled
 	c.dropped.add(&o.dropped)
 }

@@ -318,8 +318,8 @@ func (l *lane) send(ctx context.Context, events []Event) (outcomes []Outcome, go
 	sink := l.sink
 	sink.enter()
 	l.recorded += uint64(len(events))
-	l.queued += len(events)
-	l.entered += uint64(len(events))
+	l.sending += len(events)
+	number := l.beginSend()
 	l.mu.Unlock()
 	outcomes, err = write(ctx, sink.sink, events)
 	sink.leave()
@@ -328,7 +328,8 @@ func (l *lane) send(ctx context.Context, events []Event) (outcomes []Outcome, go
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queued -= len(events)
+	l.sending -= len(events)
+	delete(l.unsent, number)
 	for i := range outcomes {
 		switch outcomes[i].Status {
 		case Stored, Duplicate, Dropped:
@@ -341,6 +342,16 @@ func (l *lane) send(ctx context.Context, events []Event) (outcomes []Outcome, go
 	}
 	l.notify()
 	return outcomes, false, err
+}
+
+// beginSend gives a Send the number that Flush knows it by. Callers hold mu.
+func (l *lane) beginSend() uint64 {
+	if l.unsent == nil {
+		l.unsent = map[uint64]struct{}{}
+	}
+	l.sends++
+	l.unsent[l.sends] = struct{}{}
+	return l.sends
 }
 
 // outcomesOf gives the events of a sink that has no outcomes what its error
