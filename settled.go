@@ -64,16 +64,24 @@ func (s *settled) judge(o *Outcome, index int) {
 		s.delivered++
 		return
 	}
-	err := o.Err
-	if err == nil {
-		err = &Error{Code: Unavailable, Reason: o.Reason}
-	}
-	if o.Status == Refused || permanent(CodeOf(err)) {
+	err := o.failure()
+	if o.refused() {
 		s.lose(index, err)
 		return
 	}
 	s.retry(index, err)
 }
+
+// failure is why an event was not taken.
+func (o *Outcome) failure() error {
+	if o.Err != nil {
+		return o.Err
+	}
+	return &Error{Code: Unavailable, Reason: o.Reason}
+}
+
+// refused reports whether sending the event again cannot help.
+func (o *Outcome) refused() bool { return o.Status == Refused || permanent(CodeOf(o.failure())) }
 
 // permanent reports whether sending the same event again cannot help.
 func permanent(c Code) bool { return c == Invalid || c == TooLarge || c == Conflict }
@@ -113,7 +121,11 @@ func (s *settled) blame(err error) {
 func (s *settled) byID(partial *PartialError, events []Event, base int) {
 	not := make(map[string]*Outcome, len(partial.Failed))
 	for i := range partial.Failed {
-		not[partial.Failed[i].ID] = &partial.Failed[i]
+		o := &partial.Failed[i]
+		if before, twice := not[o.ID]; twice && o.refused() && !before.refused() {
+			continue // of two sinks in one, the other may take it later
+		}
+		not[o.ID] = o
 	}
 	for i := range events {
 		if o, ok := not[events[i].ID]; ok {

@@ -14,7 +14,8 @@ func Tee(sinks ...Sink) Sink { return tee(append([]Sink(nil), sinks...)) }
 type tee []Sink
 
 // Write implements [Sink]. An error of a whole sink hides what others say about
-// single events: what is tried again then is all of them.
+// single events: what is tried again then is all of them. What one sink may take
+// later counts before what another never will.
 func (t tee) Write(ctx context.Context, events []Event) error {
 	var whole error
 	var failed []Outcome
@@ -24,8 +25,15 @@ func (t tee) Write(ctx context.Context, events []Event) error {
 			failed = append(failed, partial.Failed...)
 			continue
 		}
-		if whole == nil {
+		if whole == nil || err != nil && permanent(CodeOf(whole)) {
 			whole = err
+		}
+	}
+	if whole != nil && permanent(CodeOf(whole)) {
+		for i := range failed {
+			if !failed[i].refused() {
+				return failed[i].failure()
+			}
 		}
 	}
 	if whole != nil {
