@@ -277,6 +277,22 @@ func (co *core) retire(gone []*lane) {
 	co.leaving = slices.DeleteFunc(co.leaving, func(l *lane) bool { return slices.Contains(gone, l) })
 }
 
+// reclaim takes as many of n events that a lane has found on disk out of the
+// counts of the sink of that name, as an earlier lane of this client had left
+// there, and returns how many. They are counted where they are now.
+func (co *core) reclaim(name string, n int) int {
+	co.retiredMu.Lock()
+	defer co.retiredMu.Unlock()
+	before := co.retired[name]
+	ours := max(0, min(n, before.spooled))
+	before.spooled -= ours
+	before.recorded -= uint64(ours)
+	if ours > 0 {
+		co.retired[name] = before
+	}
+	return ours
+}
+
 // has reports whether the configuration names the sink, under whatever name.
 func (cfg *Config) has(s Sink) bool {
 	for _, named := range cfg.Sinks {

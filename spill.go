@@ -89,10 +89,11 @@ func (l *lane) spill() {
 // adopt takes over the spools of processes that have died.
 func (l *lane) adopt() {
 	n, err := l.spool.Adopt()
+	ours := l.core.reclaim(l.name, n)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.recorded += uint64(n)
-	l.recovered += uint64(n)
+	l.recovered += uint64(n - ours)
 	l.spooled += n
 	if err != nil {
 		l.trouble(err)
