@@ -38,7 +38,7 @@ test: ## Run every test with the race detector (needs Go and a C compiler)
 ifneq ($(RACE),)
 	@command -v "$$(go env CC)" >/dev/null || { echo "$$NO_COMPILER" >&2; exit 1; }
 endif
-	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) $(TESTFLAGS) $(PKG)
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 40m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-outside
 test-outside: ## Test the modules that stand outside the workspace

@@ -18,7 +18,7 @@ func Port(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort+1)
-		listener, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprint("127.0.0.1:", port))
 		if err != nil {
 			continue // somebody uses it
 		}

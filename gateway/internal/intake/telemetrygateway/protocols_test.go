@@ -209,17 +209,17 @@ func TestATimeLimitOfTheServerDoesNotCutALongStream(t *testing.T) {
 		begin, sent := time.Now(), 0
 		for time.Since(begin) < 5*limit {
 			if err := st.Send(payload(valid(longID(sent)))); err != nil {
-				return fmt.Errorf("after %v: %v", time.Since(begin), err)
+				return fmt.Errorf("after %v: %w", time.Since(begin), err)
 			}
 			answer, err := st.Receive()
 			if err != nil || !slices.Equal(answer.GetSucceededEvents(), []string{longID(sent)}) {
-				return fmt.Errorf("after %v: %v, %v", time.Since(begin), answer, err)
+				return fmt.Errorf("after %v: %v, %w", time.Since(begin), answer, err)
 			}
 			sent++
 		}
 		_ = st.CloseRequest()
 		if _, err := st.Receive(); !errors.Is(err, io.EOF) {
-			return fmt.Errorf("ended with %v", err)
+			return fmt.Errorf("no end: %w", err)
 		}
 		return nil
 	})
