@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -198,25 +199,30 @@ func TestDeadLettersAreDropped(t *testing.T) {
 }
 
 func TestManyDeadLettersHaveTheirTurnInSeveralCalls(t *testing.T) {
-	calls := 0
-	bodies := []string{}
+	var mu sync.Mutex // guards bodies
+	var bodies []string
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := make([]byte, r.ContentLength)
-		_, _ = r.Body.Read(body)
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
 		bodies = append(bodies, string(body))
 		answers := []string{
 			`{"done":1}` + "\n" + `{"summary":{"matched":25000,"remaining":15000,"last":20000,"results":{"delivered":9999,"not_kept":1}}}`,
 			`{"summary":{"matched":15010,"remaining":5010,"last":40000,"results":{"delivered":10000}}}`,
 			`{"summary":{"matched":5010,"remaining":10,"last":50000,"results":{"delivered":5000}}}`,
 		}
-		fmt.Fprintln(w, answers[calls])
-		calls++
+		fmt.Fprintln(w, answers[len(bodies)-1])
 	}))
 	defer gateway.Close()
 	c := newConsole(t, map[string]string{"DAYBOOK_OPERATIONS_LISTEN": strings.TrimPrefix(gateway.URL, "http://")})
 	if status := c.run("deadletters", "retry", "--all"); status != 1 || c.stdout.String() != "24999 delivered, 1 not kept\n" {
 		t.Errorf("exit status %d, printed %q, %q", status, c.stdout.String(), c.stderr.String())
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	want := []string{`{"all":true,"limit":10000}`, `{"all":true,"after":20000,"limit":10000}`, `{"all":true,"after":40000,"limit":5000}`}
 	if strings.Join(bodies, "\n") != strings.Join(want, "\n") {
 		t.Errorf("asked\n%s\nwant\n%s", strings.Join(bodies, "\n"), strings.Join(want, "\n"))

@@ -9,10 +9,12 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 )
 
 func TestSubscriptionContinuesBehindTheLastEvent(t *testing.T) {
+	var mu sync.Mutex // guards the next two
 	var asked []string
 	answers := []func(w http.ResponseWriter){
 		func(w http.ResponseWriter) { panic(http.ErrAbortHandler) }, // the first must succeed: see below
@@ -26,9 +28,11 @@ func TestSubscriptionContinuesBehindTheLastEvent(t *testing.T) {
 		},
 	}
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		asked = append(asked, r.URL.Query().Get("from")+" "+r.Header.Get("Last-Event-ID"))
 		now := answers[0]
 		answers = answers[1:]
+		mu.Unlock()
 		now(w)
 	}))
 	defer gateway.Close()
@@ -52,6 +56,8 @@ func TestSubscriptionContinuesBehindTheLastEvent(t *testing.T) {
 	if want := []string{`{"a":1}`, `{"b":2}`, `{"c":3}`}; !reflect.DeepEqual(rows, want) {
 		t.Errorf("rows %q, want %q", rows, want)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if want := []string{"now ", "now ", "now 6", "now 8", "now 8"}; !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %q, want %q", asked, want)
 	}
