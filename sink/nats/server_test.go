@@ -117,32 +117,40 @@ func stored(t testing.TB, url, pattern string, n int) []jetstream.Msg {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	name, err := js.StreamNameBySubject(ctx, pattern)
-	if err != nil {
-		t.Fatal(err)
+	for {
+		all, err := fetchAll(ctx, js, pattern)
+		switch {
+		case err == nil && len(all) >= n:
+			return all
+		case ctx.Err() != nil:
+			t.Fatalf("%d messages are stored, want %d: %v", len(all), n, err)
+		}
 	}
-	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{})
+}
+
+// fetchAll fetches what the stream that takes pattern has. It may fail, or miss
+// some, while a cluster chooses another leader.
+func fetchAll(ctx context.Context, js jetstream.JetStream, pattern string) (all []jetstream.Msg, err error) {
+	stream, err := js.StreamNameBySubject(ctx, pattern)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
+	}
+	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return nil, err
 	}
 	info, err := consumer.Info(ctx)
+	if err != nil || info.NumPending == 0 {
+		return nil, err
+	}
+	batch, err := consumer.Fetch(int(info.NumPending), jetstream.FetchMaxWait(10*time.Second))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	if int(info.NumPending) < n {
-		t.Fatalf("%d messages are stored, want %d", info.NumPending, n)
+	for m := range batch.Messages() {
+		all = append(all, m)
 	}
-	var all []jetstream.Msg
-	if info.NumPending > 0 {
-		batch, err := consumer.Fetch(int(info.NumPending), jetstream.FetchMaxWait(time.Minute))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for m := range batch.Messages() {
-			all = append(all, m)
-		}
-	}
-	return all
+	return all, batch.Error()
 }
 
 func events(n int) []daybook.Event {
