@@ -150,24 +150,26 @@ func TestTheEventThatStoppedWaitingIsCountedOnce(t *testing.T) {
 }
 
 func TestWhoWaitsTogetherGetsRoomInTurn(t *testing.T) {
-	m := &memory{}
-	m.answers(func(context.Context, []daybook.Event) error { time.Sleep(time.Millisecond); return nil })
-	c := open(t, daybook.Config{Sinks: to(m), Queue: daybook.QueueOptions{Events: 2, WhenFull: daybook.Wait}})
-	var all sync.WaitGroup
-	var full atomic.Int64
-	for i := range 20 {
-		all.Go(func() {
-			for n := range 20 {
-				if err := c.Enqueue(t.Context(), daybook.Event{Name: strconv.Itoa(20*i + n)}); err != nil {
-					full.Add(1)
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		m.answers(func(context.Context, []daybook.Event) error { time.Sleep(time.Millisecond); return nil })
+		c := open(t, daybook.Config{Sinks: to(m), Queue: daybook.QueueOptions{Events: 2, WhenFull: daybook.Wait}})
+		var all sync.WaitGroup
+		var full atomic.Int64
+		for i := range 20 {
+			all.Go(func() {
+				for n := range 20 {
+					if err := c.Enqueue(t.Context(), daybook.Event{Name: strconv.Itoa(20*i + n)}); err != nil {
+						full.Add(1)
+					}
 				}
-			}
-		})
-	}
-	all.Wait()
-	_ = c.Flush(t.Context())
-	if n := len(m.all()); n != 400 || full.Load() != 0 {
-		t.Errorf("%d delivered; %d were told that the queue is full, although they wait", n, full.Load())
-	}
-	balanced(t, c)
+			})
+		}
+		all.Wait()
+		_ = c.Flush(t.Context())
+		if n := len(m.all()); n != 400 || full.Load() != 0 {
+			t.Errorf("%d delivered; %d were told that the queue is full, although they wait", n, full.Load())
+		}
+		balanced(t, c)
+	})
 }
